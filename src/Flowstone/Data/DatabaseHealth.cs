@@ -1,0 +1,76 @@
+using Flowstone.Tenancy;
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
+
+namespace Flowstone.Data;
+
+/// <summary>Whether Flowstone can work with its database.</summary>
+/// <param name="Problems">Each a sentence that says what to do; empty if all is well.</param>
+/// <param name="PartitionsUntil">Up to when executions have a partition to go to; null where that could not be asked.</param>
+public sealed record DatabaseStatus(IReadOnlyList<string> Problems, DateTimeOffset? PartitionsUntil)
+{
+    public bool IsReady => Problems.Count == 0;
+}
+
+/// <summary>Asks the database whether it is as Flowstone needs it, and keeps its partitions ahead of time.</summary>
+public sealed class DatabaseHealth
+{
+    static readonly TimeSpan ShortestHorizon = TimeSpan.FromDays(14);
+
+    readonly NpgsqlDataSource app;
+
+    internal DatabaseHealth(NpgsqlDataSource app) => this.app = app;
+
+    /// <summary>Schema, policies, roles and partitions. Never throws for a database that is away: that is a problem too.</summary>
+    public async Task<DatabaseStatus> CheckAsync(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await using var db = new FlowstoneDb(FlowstoneDbOptions.For(app), default);
+            await using var connection = await app.OpenConnectionAsync(cancellationToken);
+            if (await ScalarAsync<bool>(connection, "select to_regclass('flowstone.schema_migrations') is null", cancellationToken))
+                return new(["The database has no Flowstone schema: run 'flowstone migrate'."], null);
+            var problems = new List<string>();
+            var applied = await ScalarAsync<string[]>(connection, "select array_agg(migration_id::text) from flowstone.schema_migrations", cancellationToken);
+            var missing = db.Database.GetMigrations().Except(applied).ToList();
+            if (missing.Count > 0)
+                problems.Add($"The schema lacks {missing.Count} migration(s), first {missing[0]}: run 'flowstone migrate'.");
+            foreach (var drift in await TenantPolicies.FindDriftAsync(connection, db.Model, cancellationToken))
+                problems.Add($"{drift} Tenants would not be safe; run 'flowstone migrate' to put it right.");
+            if (await ScalarAsync<string>(connection, "select current_user::text", cancellationToken) is var role and not TenantPolicies.AppRole)
+                problems.Add($"The connection works as {role}: connect as {TenantPolicies.AppRole}, or as somebody who may become it.");
+            if (await ScalarAsync<bool>(connection, "select pg_is_in_recovery() or current_setting('default_transaction_read_only')::bool", cancellationToken))
+                problems.Add("The database is read-only, probably a standby: connect to the primary.");
+            var until = await ScalarAsync<DateTime?>(connection, "select flowstone.partitions_until()", cancellationToken);
+            if (until is null || await ScalarAsync<bool>(connection, $"select flowstone.partitions_until() < now() + interval '{ShortestHorizon.Days} days'", cancellationToken))
+                problems.Add($"Partitions reach only to {until:yyyy-MM-dd}: run 'flowstone migrate', and see that the server's partition job runs.");
+            return new(problems, until);
+        }
+        catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
+        {
+            return new([explained.Message], null);
+        }
+    }
+
+    /// <summary>Makes the partitions that are missing up to the horizon of four weeks.</summary>
+    /// <returns>How many were made.</returns>
+    public async Task<int> CreatePartitionsAsync(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await using var connection = await app.OpenConnectionAsync(cancellationToken);
+            return await ScalarAsync<int>(connection,
+                $"select flowstone.create_partitions(now() - interval '7 days', now() + interval '{DatabaseInstaller.Horizon.Days} days')", cancellationToken);
+        }
+        catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
+        {
+            throw explained;
+        }
+    }
+
+    static async Task<T> ScalarAsync<T>(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        return await command.ExecuteScalarAsync(cancellationToken) is T value ? value : default!;
+    }
+}

@@ -1,0 +1,74 @@
+using Flowstone.Tenancy;
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
+
+namespace Flowstone.Data;
+
+/// <summary>
+/// Makes an empty database Flowstone's, and an older one current: roles, migrations, policies, partitions. It can be run again at any time.
+/// </summary>
+/// <param name="connectionString">Of somebody who may create roles and become the owner: a superuser, or a managed service's administrator.</param>
+public sealed class DatabaseInstaller(string connectionString)
+{
+    /// <summary>How far ahead partitions are made.</summary>
+    internal static readonly TimeSpan Horizon = TimeSpan.FromDays(28);
+
+    const long LockKey = 0x666c6f7773746f6e; // "flowston": one installer at a time
+
+    /// <returns>The migrations that were applied now.</returns>
+    /// <exception cref="UnavailableException">The database cannot be reached.</exception>
+    public async Task<IReadOnlyList<string>> RunAsync(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await using var connection = new NpgsqlConnection(connectionString);
+            await connection.OpenAsync(cancellationToken);
+            await ExecuteAsync($"select pg_advisory_lock({LockKey})");
+            await ExecuteAsync(CreateRoles);
+            await ExecuteAsync($"set role {TenantPolicies.OwnerRole}");
+
+            await using var db = new FlowstoneDb(FlowstoneDbOptions.Create(connection), default);
+            var pending = (await db.Database.GetPendingMigrationsAsync(cancellationToken)).ToList();
+            await db.Database.MigrateAsync(cancellationToken);
+            if ((await TenantPolicies.FindDriftAsync(connection, db.Model, cancellationToken)).Count > 0)
+            {
+                await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+                await ExecuteAsync(TenantPolicies.ApplyScript(db.Model));
+                await transaction.CommitAsync(cancellationToken);
+            }
+            await ExecuteAsync($"select flowstone.create_partitions(now() - interval '7 days', now() + interval '{Horizon.Days} days')");
+            return pending;
+
+            async Task ExecuteAsync(string sql)
+            {
+                await using var command = new NpgsqlCommand(sql, connection);
+                await command.ExecuteNonQueryAsync(cancellationToken);
+            }
+        }
+        catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
+        {
+            throw explained;
+        }
+    }
+
+    // Roles belong to the whole server, so a second database finds them made. Neither has a password: who connects over the network
+    // sets one (`alter role flowstone_app password …`), or is granted the role and connects as himself.
+    const string CreateRoles = """
+        do $$ declare role text; begin
+            foreach role in array array['flowstone_owner', 'flowstone_app', 'flowstone_worker'] loop
+                if not exists (select from pg_roles where rolname = role) then
+                    execute format('create role %I %s', role, case role when 'flowstone_owner' then 'nologin' else 'login' end);
+                end if;
+                if not pg_has_role(current_user, role, 'member') then
+                    execute format('grant %I to %I', role, current_user);
+                end if;
+            end loop;
+            if not pg_has_role('flowstone_worker', 'flowstone_app', 'member') then
+                grant flowstone_app to flowstone_worker;
+            end if;
+            if not has_database_privilege('flowstone_owner', current_database(), 'create') then
+                execute format('grant create on database %I to flowstone_owner', current_database());
+            end if;
+        end $$
+        """;
+}

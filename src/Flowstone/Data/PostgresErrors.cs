@@ -1,0 +1,45 @@
+using Npgsql;
+
+namespace Flowstone.Data;
+
+static class PostgresErrors
+{
+    /// <summary>What a database error means to the caller; null where it is a bug of ours, to surface as it is.</summary>
+    public static FlowstoneException? Explain(Exception error)
+    {
+        for (var cause = error; cause is not null; cause = cause.InnerException)
+        {
+            switch (cause)
+            {
+                case PostgresException known:
+                    return Explain(known);
+                case NpgsqlException { IsTransient: true }:
+                case NpgsqlException { InnerException: IOException or TimeoutException }:
+                    return new UnavailableException("The database cannot be reached. Nothing may be assumed about a write that was under way; try again.", error);
+            }
+        }
+        return null;
+    }
+
+    static FlowstoneException? Explain(PostgresException error) => error.SqlState switch
+    {
+        PostgresErrorCodes.UniqueViolation => new ConflictException($"{Subject(error)} is already taken.", error),
+        PostgresErrorCodes.DivisionByZero => new ConflictException("A step was recorded before, or finishes without having been started; nothing of the call was stored.", error), // NodeWrites
+        PostgresErrorCodes.ForeignKeyViolation => new InvalidInputException(Subject(error), "refers to something that is not there, or is still referred to."),
+        PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected
+            => new ConflictException("Another transaction won; try again.", error),
+        PostgresErrorCodes.DiskFull => new UnavailableException("The database's disk is full: free space there; nothing was stored.", error),
+        PostgresErrorCodes.ReadOnlySqlTransaction => new UnavailableException("The database is read-only, probably a standby: connect to the primary.", error),
+        PostgresErrorCodes.TooManyConnections => new UnavailableException("The database has no free connection: lower DATABASE_POOL_MAX or raise max_connections.", error),
+        PostgresErrorCodes.UntranslatableCharacter or PostgresErrorCodes.CharacterNotInRepertoire
+            => new InvalidInputException("$", "holds a character that PostgreSQL cannot store (U+0000 or a lone surrogate)."),
+        PostgresErrorCodes.NumericValueOutOfRange => new InvalidInputException("$", "holds a number beyond what PostgreSQL can store."),
+        PostgresErrorCodes.CheckViolation when error.MessageText.StartsWith("no partition", StringComparison.Ordinal)
+            => new UnavailableException($"There is no partition of {error.TableName} for this time: run 'flowstone migrate', and see that the server's partition job runs.", error),
+        _ when error.IsTransient => new UnavailableException($"The database is not available: {error.MessageText}.", error),
+        _ => null,
+    };
+
+    // "uq_teams_name" says more to a person than the column list, and never repeats the caller's data.
+    static string Subject(PostgresException error) => error.ConstraintName ?? error.TableName ?? "The value";
+}

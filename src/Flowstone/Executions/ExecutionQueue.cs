@@ -1,0 +1,195 @@
+using Flowstone.Data;
+using Flowstone.Tenancy;
+using Npgsql;
+using static Flowstone.Data.Sql;
+
+namespace Flowstone.Executions;
+
+/// <summary>
+/// Hands out executions under a lease and takes back what was done. Delivery is at least once, recording exactly once: every write
+/// presents the lease's fencing number, and a worker that lost its lease changes nothing.
+/// </summary>
+/// <remarks>Every write here locks the queue's row first and the execution after it, so no two can wait for each other.</remarks>
+public sealed class ExecutionQueue
+{
+    readonly NpgsqlDataSource app;
+    readonly NpgsqlDataSource worker;
+    readonly TimeProvider clock;
+    readonly NodeOrdinals nodes;
+
+    internal ExecutionQueue(NpgsqlDataSource app, NpgsqlDataSource worker, TimeProvider clock, NodeOrdinals nodes)
+        => (this.app, this.worker, this.clock, this.nodes) = (app, worker, clock, nodes);
+
+    /// <summary>Takes what is due, or whose worker fell silent: the highest priority first, then the longest due.</summary>
+    /// <returns>At most <see cref="ClaimRequest.Limit"/>; empty when there is nothing to do.</returns>
+    public async Task<IReadOnlyList<ClaimedExecution>> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken = default)
+    {
+        Text.Require("worker", request.Worker, 255);
+        if (request.Limit is < 1 or > 1000)
+            throw new InvalidInputException("limit", "must be 1 to 1,000.");
+        CheckLease(request.Lease);
+
+        // Two steps of one transaction. The first sees all tenants' queue rows, nothing else; the second is bound to the tenants found.
+        // Materialized: `limit` and `skip locked` must have had their effect before the update joins.
+        const string Claim = """
+            with due as materialized (
+                select shard_key, execution_id from flowstone.execution_queue
+                 where visible_at <= coalesce($1, now()) and ($2 is null or tenant_id = $2)
+                 order by priority desc, visible_at limit $3 for update skip locked)
+            update flowstone.execution_queue q set fence = q.fence + 1, worker = $4, visible_at = coalesce($1, now()) + $5 from due
+             where q.shard_key = due.shard_key and q.execution_id = due.execution_id
+            returning q.tenant_id, q.execution_id, q.shard_key, q.fence, q.visible_at
+            """;
+        var now = ExecutionRepository.DatabaseNow(clock);
+        try
+        {
+            await using var connection = await worker.OpenConnectionAsync(cancellationToken);
+            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+            var leases = new Dictionary<Id<Execution>, (ExecutionLease Lease, DateTimeOffset Until)>();
+            await using (var command = new NpgsqlCommand(Claim, connection)
+            { Parameters = { P(now), P(request.TenantId), P(request.Limit), P(request.Worker), P(request.Lease) } })
+            await using (var row = await command.ExecuteReaderAsync(cancellationToken))
+            {
+                while (await row.ReadAsync(cancellationToken))
+                {
+                    var lease = new ExecutionLease(new(row.GetGuid(0)), new(row.GetGuid(1)), row.GetGuid(2), row.GetInt32(3));
+                    leases.Add(lease.ExecutionId, (lease, row.GetFieldValue<DateTimeOffset>(4)));
+                }
+            }
+            var claimed = leases.Count == 0 ? [] : await BeginAsync(connection, leases, cancellationToken);
+            await transaction.CommitAsync(cancellationToken);
+            return claimed;
+        }
+        catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
+        {
+            throw explained;
+        }
+    }
+
+    /// <summary>Marks what was claimed as running, and the steps that a lost worker left open as lost.</summary>
+    async Task<List<ClaimedExecution>> BeginAsync(
+        NpgsqlConnection connection, Dictionary<Id<Execution>, (ExecutionLease Lease, DateTimeOffset Until)> leases, CancellationToken cancellationToken)
+    {
+        const string Lose = """
+            update flowstone.node_executions n set status = 'FAILED', reason = 'LOST_WORKER', finished_at = greatest(n.started_at, coalesce($3, now()))
+              from unnest($1, $2) lost (tenant_id, execution_id)
+             where n.tenant_id = lost.tenant_id and n.execution_id = lost.execution_id and n.execution_id = any($2) and n.finished_at is null
+            """;
+        const string Begin = $"""
+            update flowstone.executions e set status = 'RUNNING', started_at = coalesce(e.started_at, $4, now()), claims = claimed.fence
+              from unnest($1, $2, $3) claimed (tenant_id, execution_id, fence)
+             where e.tenant_id = claimed.tenant_id and e.id = claimed.execution_id and e.id = any($2) and e.status in ('PENDING', 'RUNNING', 'WAITING')
+            returning {ExecutionRow.Columns}
+            """;
+        var held = leases.Values.Select(l => l.Lease).ToList();
+        var again = held.Where(l => l.Fence > 1).ToList();
+        var now = ExecutionRepository.DatabaseNow(clock);
+        await using var batch = new NpgsqlBatch(connection)
+        {
+            BatchCommands =
+            {
+                new NpgsqlBatchCommand(SetTenants(TenantList(held))),
+                new NpgsqlBatchCommand(Begin)
+                {
+                    Parameters = { Column(held, l => l.TenantId.Value), Column(held, l => l.ExecutionId.Value), Column(held, l => l.Fence), P(now) },
+                },
+            },
+        };
+        if (again.Count > 0)
+            batch.BatchCommands.Add(new NpgsqlBatchCommand(Lose) { Parameters = { Column(again, l => l.TenantId.Value), Column(again, l => l.ExecutionId.Value), P(now) } });
+        var claimed = new List<ClaimedExecution>(held.Count);
+        await using var row = await batch.ExecuteReaderAsync(cancellationToken);
+        while (await row.ReadAsync(cancellationToken))
+        {
+            var execution = ExecutionRow.Read(row);
+            var (lease, until) = leases[execution.Id];
+            claimed.Add(new ClaimedExecution(lease, execution, until));
+        }
+        while (await row.NextResultAsync(cancellationToken))
+        {
+            // The lost steps' update returns nothing; its errors come here.
+        }
+        return [.. claimed.OrderByDescending(c => c.Execution.Priority).ThenBy(c => c.Execution.DueAt)];
+    }
+
+    /// <summary>Prolongs leases, many in one statement; what could not be prolonged is lost.</summary>
+    /// <returns>The leases that are lost: stop working on these.</returns>
+    public async Task<IReadOnlyList<ExecutionLease>> RenewAsync(IReadOnlyCollection<ExecutionLease> leases, TimeSpan lease, CancellationToken cancellationToken = default)
+    {
+        CheckLease(lease);
+        if (leases.Count == 0)
+            return [];
+        const string Renew = """
+            update flowstone.execution_queue q set visible_at = coalesce($5, now()) + $6
+              from unnest($1, $2, $3, $4) held (shard_key, execution_id, tenant_id, fence)
+             where q.shard_key = held.shard_key and q.execution_id = held.execution_id and q.tenant_id = held.tenant_id and q.fence = held.fence
+            returning q.execution_id
+            """;
+        var kept = new HashSet<Id<Execution>>();
+        await app.TransactAsync(TenantList(leases), [new Statement(Renew,
+            Column(leases, l => l.ShardKey), Column(leases, l => l.ExecutionId.Value), Column(leases, l => l.TenantId.Value), Column(leases, l => l.Fence),
+            P(ExecutionRepository.DatabaseNow(clock)), P(lease))], row => kept.Add(new(row.GetGuid(0))), cancellationToken);
+        return [.. leases.Where(l => !kept.Contains(l.ExecutionId))];
+    }
+
+    /// <summary>Records starts and finishes of nodes, all or none, in one round trip.</summary>
+    /// <remarks>A node that starts and finishes within one call is written once.</remarks>
+    /// <exception cref="ConflictException">The lease is lost, or a step was recorded before, or one finishes that was not started.</exception>
+    /// <exception cref="InvalidInputException">The version has no such node, or a key occurs twice.</exception>
+    public async Task RecordAsync(
+        ExecutionLease lease, Execution execution, IReadOnlyList<NodeStart> starts, IReadOnlyList<NodeFinish> finishes, CancellationToken cancellationToken = default)
+    {
+        if (starts.Count + finishes.Count == 0)
+            return;
+        var defined = await nodes.GetAsync(new TenantDatabase(app, lease.TenantId), execution.WorkflowId, execution.WorkflowVersion, cancellationToken);
+        var writes = NodeWrites.Merge(starts, finishes, defined.ById, clock.Now());
+        var held = false;
+        await app.TransactAsync(lease.TenantId.ToString(), [writes.ToStatement(lease)], row => held = row.GetInt64(0) == 1, cancellationToken);
+        if (!held)
+            throw LeaseLost(lease);
+    }
+
+    /// <summary>Ends an execution. Nobody else can claim or write it afterwards.</summary>
+    /// <exception cref="ConflictException">The lease is lost: another worker took over, or it was cancelled.</exception>
+    public async Task FinishAsync(ExecutionLease lease, ExecutionOutcome outcome, CancellationToken cancellationToken = default)
+    {
+        if (outcome.Status is not (ExecutionStatus.Success or ExecutionStatus.Failed or ExecutionStatus.Timeout))
+            throw new InvalidInputException("status", "must be SUCCESS, FAILED or TIMEOUT.");
+        Text.Check("reason", outcome.Reason, 32);
+        const string Finish = """
+            with released as (
+                delete from flowstone.execution_queue q
+                 where q.shard_key = $2 and q.execution_id = $3 and q.tenant_id = $1 and q.fence = $4 returning 1),
+            output as (
+                insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body)
+                select $1, $3, $9, $10, $11, $12, $13 from released where $9 is not null
+                on conflict do nothing),
+            open_steps as (
+                update flowstone.node_executions n set status = 'CANCELLED', reason = 'EXECUTION_ENDED', finished_at = greatest(n.started_at, $8) from released
+                 where n.tenant_id = $1 and n.execution_id = $3 and n.finished_at is null)
+            update flowstone.executions e set status = $5, reason = $6, error = $7, finished_at = greatest(e.started_at, $8), output_hash = $9 from released
+             where e.tenant_id = $1 and e.id = $3 and e.status = 'RUNNING'
+            """;
+        var body = outcome.Output?.Encode();
+        var changed = await app.TransactAsync(lease.TenantId.ToString(), [new Statement(Finish,
+            P(lease.TenantId), P(lease.ShardKey), P(lease.ExecutionId), P(lease.Fence), P(EnumText<ExecutionStatus>.Of(outcome.Status)),
+            P(outcome.Reason), P(Text.Fit(outcome.Error, Execution.MaxErrorLength)), P(clock.Now()), P(outcome.Output?.Hash), P(outcome.Output?.ContentType),
+            P(body is { } b ? EnumText<PayloadEncoding>.Of(b.Encoding) : null), P((long?)outcome.Output?.Bytes.Length), P(body?.Body))],
+            read: null, cancellationToken);
+        if (changed[0] == 0)
+            throw LeaseLost(lease);
+    }
+
+    static void CheckLease(TimeSpan lease)
+    {
+        if (lease < TimeSpan.FromSeconds(1) || lease > TimeSpan.FromHours(1))
+            throw new InvalidInputException("lease", "must be 1 second to 1 hour.");
+    }
+
+    static ConflictException LeaseLost(ExecutionLease lease)
+        => new($"The lease on execution {lease.ExecutionId} (fence {lease.Fence}) is lost: another worker took over, or it was cancelled. Stop working on it.");
+
+    static string TenantList(IEnumerable<ExecutionLease> leases) => string.Join(',', leases.Select(l => l.TenantId).Distinct());
+
+    static NpgsqlParameter Column<T>(IEnumerable<ExecutionLease> leases, Func<ExecutionLease, T> pick) => P(leases.Select(pick).ToArray());
+}

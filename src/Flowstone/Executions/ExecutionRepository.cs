@@ -1,0 +1,171 @@
+using Flowstone.Data;
+using Flowstone.Tenancy;
+using Flowstone.Workflows;
+using Microsoft.EntityFrameworkCore;
+using static Flowstone.Data.Sql;
+
+namespace Flowstone.Executions;
+
+/// <summary>What is needed to start a workflow.</summary>
+public sealed record NewExecution
+{
+    public required Id<Workflow> WorkflowId { get; init; }
+
+    /// <summary>Null runs the newest version.</summary>
+    public int? WorkflowVersion { get; init; }
+
+    public ExecutionTrigger Trigger { get; init; } = ExecutionTrigger.Manual;
+    public PayloadBody? Input { get; init; }
+
+    /// <summary>Higher goes first.</summary>
+    public short Priority { get; init; }
+
+    /// <summary>Not before this; null is now.</summary>
+    public DateTimeOffset? DueAt { get; init; }
+}
+
+/// <summary>Which executions to list; what is null does not restrict.</summary>
+public sealed record ExecutionFilter
+{
+    public Id<Workflow>? WorkflowId { get; init; }
+    public ExecutionStatus? Status { get; init; }
+}
+
+/// <summary>An execution with its steps in the order in which they started.</summary>
+public sealed record ExecutionTimeline(Execution Execution, IReadOnlyList<TimelineStep> Steps);
+
+/// <summary>A step with the node that it ran.</summary>
+public sealed record TimelineStep(VersionNode Node, NodeExecution Execution);
+
+/// <summary>Starts executions, reads them, cancels them. What workers do with them is <see cref="ExecutionQueue"/>.</summary>
+public sealed class ExecutionRepository
+{
+    readonly TenantDatabase database;
+    readonly Actor actor;
+    readonly TimeProvider clock;
+    readonly NodeOrdinals nodes;
+
+    internal ExecutionRepository(TenantDatabase database, Actor actor, TimeProvider clock, NodeOrdinals nodes)
+        => (this.database, this.actor, this.clock, this.nodes) = (database, actor, clock, nodes);
+
+    /// <summary>Queues an execution: once this returns, it will run, whatever crashes.</summary>
+    /// <exception cref="NotFoundException">This tenant has no such workflow, or the workflow no such version.</exception>
+    public async Task<Execution> StartAsync(NewExecution request, CancellationToken cancellationToken = default)
+    {
+        var now = clock.Now();
+        var id = Id<Execution>.New(clock);
+        var body = request.Input?.Encode();
+
+        // One statement, so that an execution is never there without its place in the queue. Queued by database time unless a time is asked for.
+        const string Start = """
+            with run as (
+                insert into flowstone.executions (tenant_id, id, workflow_id, workflow_version, status, trigger, priority, started_by, created_at, due_at, claims, input_hash)
+                select v.tenant_id, $2, v.workflow_id, v.number, 'PENDING', $5, $6, $7, $8, coalesce($9, $8), 0, $10
+                  from flowstone.workflow_versions v
+                 where v.tenant_id = $1 and v.workflow_id = $3
+                   and v.number = coalesce($4, (select w.version from flowstone.workflows w where w.tenant_id = $1 and w.id = $3))
+                returning id, workflow_version),
+            queued as (
+                insert into flowstone.execution_queue (shard_key, execution_id, tenant_id, priority, visible_at, fence)
+                select t.shard_key, run.id, t.id, $6, coalesce($9, $11, now()), 0 from run, flowstone.tenants t where t.id = $1),
+            input as (
+                insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body)
+                select $1, run.id, $10, $12, $13, $14, $15 from run where $10 is not null)
+            select workflow_version from run
+            """;
+        var version = await database.QueryAsync(Start,
+            [P(id), P(request.WorkflowId), P(request.WorkflowVersion), P(EnumText<ExecutionTrigger>.Of(request.Trigger)), P(request.Priority), P(actor.UserId),
+             P(now), P(request.DueAt), P(request.Input?.Hash), P(DatabaseNow(clock)), P(request.Input?.ContentType),
+             P(body is { } b ? EnumText<PayloadEncoding>.Of(b.Encoding) : null), P((long?)request.Input?.Bytes.Length), P(body?.Body)],
+            row => row.GetInt32(0), cancellationToken);
+        if (version.Count == 0)
+            throw request.WorkflowVersion is { } number ? new NotFoundException($"Workflow {request.WorkflowId} version", number) : new NotFoundException("Workflow", request.WorkflowId);
+        return new Execution
+        {
+            TenantId = database.TenantId,
+            Id = id,
+            WorkflowId = request.WorkflowId,
+            WorkflowVersion = version[0],
+            Status = ExecutionStatus.Pending,
+            Trigger = request.Trigger,
+            Priority = request.Priority,
+            StartedBy = actor.UserId,
+            CreatedAt = now,
+            DueAt = request.DueAt ?? now,
+            Claims = 0,
+            InputHash = request.Input?.Hash,
+        };
+    }
+
+    public async Task<Execution?> FindAsync(Id<Execution> id, CancellationToken cancellationToken = default)
+        => (await database.QueryAsync($"select {ExecutionRow.Columns} from flowstone.executions e where e.tenant_id = $1 and e.id = $2",
+            [P(id)], ExecutionRow.Read, cancellationToken)).SingleOrDefault();
+
+    /// <summary>A page, newest first, continuing below <paramref name="before"/>. Never touches payloads.</summary>
+    public Task<List<Execution>> ListAsync(ExecutionFilter filter, Id<Execution>? before, int limit, CancellationToken cancellationToken = default)
+        => database.ReadAsync(db =>
+        {
+            IQueryable<Execution> page = db.Set<Execution>();
+            if (filter.WorkflowId is { } workflow)
+                page = page.Where(e => e.WorkflowId == workflow);
+            if (filter.Status is { } status)
+                page = page.Where(e => e.Status == status);
+            if (before is { } last)
+                page = page.Where(e => e.Id < last);
+            return page.OrderByDescending(e => e.Id).Take(limit).ToListAsync(cancellationToken);
+        });
+
+    /// <summary>How many executions of each status began since then; a status without any is absent.</summary>
+    public async Task<IReadOnlyDictionary<ExecutionStatus, long>> CountByStatusAsync(DateTimeOffset since, CancellationToken cancellationToken = default)
+        => (await database.QueryAsync(
+            "select status, count(*) from flowstone.executions where tenant_id = $1 and id >= flowstone.lowest_id($2) group by status",
+            [P(since)], row => (Status: EnumText<ExecutionStatus>.Parse(row.GetString(0)), Count: row.GetInt64(1)), cancellationToken))
+            .ToDictionary(row => row.Status, row => row.Count);
+
+    /// <summary>The recorded steps, in the order in which they started.</summary>
+    public Task<List<NodeExecution>> NodesAsync(Id<Execution> id, CancellationToken cancellationToken = default)
+        => database.QueryAsync($"select {NodeExecutionRow.Columns} from flowstone.node_executions n where n.tenant_id = $1 and n.execution_id = $2 order by n.started_at, n.iteration, n.node, n.attempt",
+            [P(id)], NodeExecutionRow.Read, cancellationToken);
+
+    /// <exception cref="NotFoundException">This tenant has no such execution.</exception>
+    public async Task<ExecutionTimeline> TimelineAsync(Id<Execution> id, CancellationToken cancellationToken = default)
+    {
+        var execution = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Execution", id);
+        var steps = await NodesAsync(id, cancellationToken);
+        var defined = await nodes.GetAsync(database, execution.WorkflowId, execution.WorkflowVersion, cancellationToken);
+        return new ExecutionTimeline(execution, [.. steps.Select(step => new TimelineStep(defined.ByOrdinal[step.Node], step))]);
+    }
+
+    /// <summary>A payload of an execution by its hash; null if there is none.</summary>
+    public async Task<PayloadBody?> FindPayloadAsync(Id<Execution> id, byte[] hash, CancellationToken cancellationToken = default)
+        => (await database.QueryAsync("""
+            select encoding, body, size_bytes, content_type from flowstone.payloads where tenant_id = $1 and execution_id = $2 and hash = $3
+            """, [P(id), P(hash)],
+            row => PayloadBody.Decode(EnumText<PayloadEncoding>.Parse(row.GetString(0)), row.GetFieldValue<byte[]>(1), row.GetInt64(2), row.GetString(3)),
+            cancellationToken)).SingleOrDefault();
+
+    /// <summary>Ends an execution that is not finished. Its worker learns it at its next write.</summary>
+    /// <exception cref="NotFoundException">This tenant has no such execution.</exception>
+    /// <exception cref="ConflictException">It has finished already, or a worker is finishing it.</exception>
+    public async Task CancelAsync(Id<Execution> id, CancellationToken cancellationToken = default)
+    {
+        // The queue's row goes first, as in every write of a worker: who deletes it decides how the execution ends.
+        const string Cancel = """
+            with gone as (
+                delete from flowstone.execution_queue q
+                 where q.shard_key = (select t.shard_key from flowstone.tenants t where t.id = $1) and q.execution_id = $2 and q.tenant_id = $1 returning 1),
+            nodes as (
+                update flowstone.node_executions n set status = 'CANCELLED', finished_at = greatest(n.started_at, $3) from gone
+                 where n.tenant_id = $1 and n.execution_id = $2 and n.finished_at is null)
+            update flowstone.executions e set status = 'CANCELLED', reason = 'CANCELLED_BY_USER', finished_at = greatest(e.started_at, $3) from gone
+             where e.tenant_id = $1 and e.id = $2 and e.status in ('PENDING', 'RUNNING', 'WAITING')
+            """;
+        if (await database.ExecuteAsync(Cancel, [P(id), P(clock.Now())], cancellationToken) == 1)
+            return;
+        var execution = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Execution", id);
+        throw new ConflictException($"Execution {id} is {EnumText<ExecutionStatus>.Of(execution.Status)}; only one that is not finished can be cancelled.");
+    }
+
+    /// <summary>Null lets the database take its own time; a test's clock is handed over.</summary>
+    internal static DateTimeOffset? DatabaseNow(TimeProvider clock) => clock == TimeProvider.System ? null : clock.Now();
+}

@@ -1,0 +1,34 @@
+using Flowstone;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection.Extensions;
+using Microsoft.Extensions.Options;
+
+namespace Microsoft.Extensions.DependencyInjection;
+
+public static class FlowstoneServices
+{
+    /// <summary>Adds <see cref="FlowstoneStore"/>: everything that there is, on one screen.</summary>
+    /// <param name="configure">Has the last word, after the configuration section <c>Flowstone</c> and the environment.</param>
+    public static IServiceCollection AddFlowstone(this IServiceCollection services, Action<FlowstoneOptions>? configure = null)
+    {
+        services.AddOptions<FlowstoneOptions>()
+            .BindConfiguration("Flowstone")
+            .Configure<IConfiguration>(ReadEnvironment)
+            .Configure(configure ?? (_ => { }))
+            .ValidateOnStart();
+        services.AddSingleton<IValidateOptions<FlowstoneOptions>, FlowstoneOptionsValidator>();
+        services.TryAddSingleton(TimeProvider.System);
+        services.AddSingleton<FlowstoneStore>();
+        return services;
+    }
+
+    // The names that the platform's operators know (design section 9).
+    static void ReadEnvironment(FlowstoneOptions options, IConfiguration configuration)
+    {
+        options.ConnectionString = configuration["DATABASE_URL"] ?? options.ConnectionString;
+        options.PoolMin = configuration.GetValue("DATABASE_POOL_MIN", options.PoolMin);
+        options.PoolMax = configuration.GetValue("DATABASE_POOL_MAX", options.PoolMax);
+        if (configuration.GetValue<int?>("DATABASE_TIMEOUT") is { } milliseconds)
+            options.CommandTimeout = TimeSpan.FromMilliseconds(milliseconds);
+    }
+}

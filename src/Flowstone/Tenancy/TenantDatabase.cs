@@ -1,0 +1,42 @@
+using Flowstone.Data;
+using Npgsql;
+
+namespace Flowstone.Tenancy;
+
+/// <summary>The database as one tenant sees it. Every call is one transaction in one round trip; <c>$1</c> of a statement is the tenant.</summary>
+sealed class TenantDatabase(NpgsqlDataSource database, Id<Tenant> tenantId)
+{
+    readonly string tenants = tenantId.ToString();
+
+    public Id<Tenant> TenantId => tenantId;
+
+    /// <summary>For LINQ, which reads: filtered to the tenant, untracked.</summary>
+    public async Task<T> ReadAsync<T>(Func<FlowstoneDb, Task<T>> query)
+    {
+        try
+        {
+            await using var db = new FlowstoneDb(FlowstoneDbOptions.For(database), tenantId);
+            return await query(db);
+        }
+        catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
+        {
+            throw explained;
+        }
+    }
+
+    /// <returns>Rows affected.</returns>
+    public async Task<int> ExecuteAsync(string sql, NpgsqlParameter[] parameters, CancellationToken cancellationToken)
+        => (await database.TransactAsync(tenants, [WithTenant(sql, parameters)], read: null, cancellationToken))[0];
+
+    public Task<int[]> ExecuteAsync(IEnumerable<(string Sql, NpgsqlParameter[] Parameters)> statements, CancellationToken cancellationToken)
+        => database.TransactAsync(tenants, [.. statements.Select(s => WithTenant(s.Sql, s.Parameters))], read: null, cancellationToken);
+
+    public async Task<List<T>> QueryAsync<T>(string sql, NpgsqlParameter[] parameters, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken)
+    {
+        var rows = new List<T>();
+        await database.TransactAsync(tenants, [WithTenant(sql, parameters)], row => rows.Add(read(row)), cancellationToken);
+        return rows;
+    }
+
+    Statement WithTenant(string sql, NpgsqlParameter[] parameters) => new(sql, [Sql.P(tenantId), .. parameters]);
+}

@@ -1,0 +1,143 @@
+using Flowstone.Data;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata;
+using Npgsql;
+
+namespace Flowstone.Tenancy;
+
+/// <summary>
+/// What the database itself enforces, in one place: which rows each role may reach. Derived from the EF model, applied by
+/// <see cref="DatabaseInstaller"/>, compared with the catalogue at every start.
+/// </summary>
+static class TenantPolicies
+{
+    /// <summary>Owns the schema and runs migrations.</summary>
+    public const string OwnerRole = "flowstone_owner";
+
+    /// <summary>What the library uses: owns nothing, bypasses nothing.</summary>
+    public const string AppRole = "flowstone_app";
+
+    /// <summary>Claims work for all tenants. It is an <see cref="AppRole"/> with the reach of the policies named "worker" below, no more.</summary>
+    public const string WorkerRole = "flowstone_worker";
+
+    /// <param name="Command">ALL, SELECT, INSERT, UPDATE or DELETE.</param>
+    /// <param name="Role">"public" for everybody.</param>
+    /// <param name="Condition">As PostgreSQL writes it back; it guards both what is read and what is written.</param>
+    sealed record Policy(string Table, string Name, string Command, string Role, string Condition)
+    {
+        public string Key => $"{Table}.{Name}";
+
+        public bool GuardsWrites => Command is "ALL" or "INSERT" or "UPDATE";
+    }
+
+    // No sub-select: a distributed table refuses one. No tenants set, or an empty list, is no rows (design section 3).
+    static string OfTenant(string column)
+        => $"({column} = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))";
+
+    static IEnumerable<Policy> Expected(IModel model)
+    {
+        foreach (var table in TenantTables(model))
+            yield return new Policy(table, "tenant", "ALL", "public", OfTenant(table == "tenants" ? "id" : "tenant_id"));
+
+        // The worker's whole reach beyond the tenants that it names:
+        yield return new Policy("tenants", "worker", "SELECT", WorkerRole, "true");
+        yield return new Policy("execution_queue", "worker", "SELECT", WorkerRole, "true");
+        yield return new Policy("execution_queue", "worker_claim", "UPDATE", WorkerRole, "true");
+
+        // flowstone.find_email, which runs as the owner.
+        yield return new Policy("user_emails", "sign_in", "SELECT", OwnerRole, "true");
+    }
+
+    /// <summary>Tables with rows of tenants, among them the table of the tenants themselves.</summary>
+    public static IEnumerable<string> TenantTables(IModel model)
+        => model.GetEntityTypes()
+            .Where(entity => typeof(ITenantOwned).IsAssignableFrom(entity.ClrType) || entity.ClrType == typeof(Tenant))
+            .Select(entity => entity.GetTableName()!)
+            .Order(StringComparer.Ordinal);
+
+    /// <summary>What differs between the catalogue and the model, as sentences that name the table; empty if nothing.</summary>
+    public static async Task<IReadOnlyList<string>> FindDriftAsync(NpgsqlConnection connection, IModel model, CancellationToken cancellationToken)
+    {
+        var drift = new List<string>();
+        var tables = new HashSet<string>(StringComparer.Ordinal);
+        var policies = new List<Policy>();
+        const string Tables = """
+            select c.relname, c.relrowsecurity, c.relforcerowsecurity, pg_has_role(r.oid, c.relowner, 'usage'),
+                   has_table_privilege(r.oid, c.oid, 'select') and has_table_privilege(r.oid, c.oid, 'insert')
+                   and has_table_privilege(r.oid, c.oid, 'update') and has_table_privilege(r.oid, c.oid, 'delete')
+              from pg_class c join pg_namespace n on n.oid = c.relnamespace, pg_roles r
+             where n.nspname = 'flowstone' and c.relkind in ('r', 'p') and r.rolname = 'flowstone_app'
+            """;
+        await ReadAsync(Tables, row =>
+        {
+            var table = row.GetString(0);
+            tables.Add(table);
+            if (row.GetBoolean(3))
+                drift.Add($"{table}: {AppRole} owns it, so row-level security would not bind it.");
+            if (!TenantTables(model).Contains(table))
+                return;
+            if (!row.GetBoolean(1))
+                drift.Add($"{table}: row-level security is off.");
+            if (!row.GetBoolean(2))
+                drift.Add($"{table}: row-level security is not forced.");
+            if (!row.GetBoolean(4))
+                drift.Add($"{table}: {AppRole} may not read and write it.");
+        });
+        await ReadAsync("""
+            select tablename, policyname, cmd, array_to_string(roles, ','), qual, with_check, permissive
+              from pg_policies where schemaname = 'flowstone'
+            """, row =>
+        {
+            var policy = new Policy(row.GetString(0), row.GetString(1), row.GetString(2), row.GetString(3), row.Get<string>(4) ?? "");
+            policies.Add(policy);
+            var expected = Expected(model).FirstOrDefault(e => e.Key == policy.Key);
+            var check = row.Get<string>(5);
+            if (expected is null)
+                drift.Add($"{policy.Table}: the policy {policy.Name} is not Flowstone's.");
+            else if (policy != expected || check != (expected.GuardsWrites ? expected.Condition : null) || row.GetString(6) != "PERMISSIVE")
+                drift.Add($"{policy.Table}: the policy {policy.Name} is not as Flowstone made it.");
+        });
+        drift.AddRange(TenantTables(model).Where(table => !tables.Contains(table)).Select(table => $"{table}: the table is missing."));
+        drift.AddRange(Expected(model).Where(e => !policies.Exists(p => p.Key == e.Key)).Select(e => $"{e.Table}: the policy {e.Name} is missing."));
+        await ReadAsync("""
+            select rolname from pg_roles where rolname in ('flowstone_app', 'flowstone_worker') and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb)
+            """, row => drift.Add($"{row.GetString(0)}: the role has more rights than it may have."));
+        return drift;
+
+        async Task ReadAsync(string sql, Action<NpgsqlDataReader> read)
+        {
+            await using var command = new NpgsqlCommand(sql, connection);
+            await using var reader = await command.ExecuteReaderAsync(cancellationToken);
+            while (await reader.ReadAsync(cancellationToken))
+                read(reader);
+        }
+    }
+
+    /// <summary>The statements that bring the catalogue to what <see cref="FindDriftAsync"/> expects, whatever it was before.</summary>
+    public static string ApplyScript(IModel model)
+    {
+        var script = new System.Text.StringBuilder("""
+            do $$ declare stray record; begin
+                for stray in select tablename, policyname from pg_policies where schemaname = 'flowstone' loop
+                    execute format('drop policy %I on flowstone.%I', stray.policyname, stray.tablename);
+                end loop;
+            end $$;
+            revoke all on all functions in schema flowstone from public;
+            grant usage on schema flowstone to flowstone_app;
+            grant execute on all functions in schema flowstone to flowstone_app;
+            grant select on flowstone.schema_migrations to flowstone_app;
+
+            """);
+        foreach (var table in TenantTables(model))
+        {
+            script.AppendLine($"alter table flowstone.{table} enable row level security, force row level security;");
+            script.AppendLine($"grant select, insert, update, delete on flowstone.{table} to {AppRole};");
+        }
+        foreach (var policy in Expected(model))
+        {
+            var check = policy.GuardsWrites ? $" with check ({policy.Condition})" : "";
+            script.AppendLine($"create policy {policy.Name} on flowstone.{policy.Table} for {policy.Command} to {policy.Role} using ({policy.Condition}){check};");
+        }
+        return script.ToString();
+    }
+}

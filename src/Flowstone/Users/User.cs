@@ -1,0 +1,140 @@
+using System.Text.Json;
+using Flowstone.Tenancy;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+
+namespace Flowstone.Users;
+
+public enum UserRole { Admin, User, Viewer }
+
+public enum UserStatus { Active, Inactive, Suspended, PendingVerification }
+
+/// <summary>A person who uses the platform. What signs them in is in <see cref="UserLogin"/>.</summary>
+public sealed record User : ITenantOwned
+{
+    public required Id<Tenant> TenantId { get; init; }
+    public required Id<User> Id { get; init; }
+
+    /// <summary>As the user wrote it; unique over all tenants without regard to case.</summary>
+    public required string Email { get; init; }
+
+    public string? FirstName { get; init; }
+    public string? LastName { get; init; }
+    public required UserRole Role { get; init; }
+    public required UserStatus Status { get; init; }
+    public required string TimeZone { get; init; }
+    public required string Language { get; init; }
+    public required JsonElement Preferences { get; init; }
+    public DateTimeOffset? EmailVerifiedAt { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+    public required DateTimeOffset UpdatedAt { get; init; }
+}
+
+/// <summary>What is needed to make a user.</summary>
+public sealed record NewUser
+{
+    public required string Email { get; init; }
+    public string? FirstName { get; init; }
+    public string? LastName { get; init; }
+    public UserRole Role { get; init; } = UserRole.User;
+
+    /// <summary>An IANA name, such as <c>Europe/Berlin</c>.</summary>
+    public string TimeZone { get; init; } = "UTC";
+
+    public string Language { get; init; } = "en";
+
+    /// <summary>The hash of a password, never the password; null leaves the user unable to sign in.</summary>
+    internal string? PasswordHash { get; init; }
+}
+
+/// <summary>Changes to a user; what is null stays.</summary>
+public sealed record UserChanges
+{
+    public string? Email { get; init; }
+    public string? FirstName { get; init; }
+    public string? LastName { get; init; }
+    public UserRole? Role { get; init; }
+    public UserStatus? Status { get; init; }
+    public string? TimeZone { get; init; }
+    public string? Language { get; init; }
+    public JsonElement? Preferences { get; init; }
+}
+
+sealed class UserMapping : IEntityTypeConfiguration<User>
+{
+    public void Configure(EntityTypeBuilder<User> user)
+    {
+        user.ToTable("users");
+        user.HasKey(u => new { u.TenantId, u.Id });
+        user.HasOne<Tenant>().WithMany().HasForeignKey(u => u.TenantId).OnDelete(DeleteBehavior.Cascade);
+        user.Property(u => u.Email).HasMaxLength(320);
+        user.Property(u => u.FirstName).HasMaxLength(255);
+        user.Property(u => u.LastName).HasMaxLength(255);
+        user.Property(u => u.TimeZone).HasMaxLength(64);
+        user.Property(u => u.Language).HasMaxLength(16);
+    }
+}
+
+/// <summary>How a user signs in. Apart from <see cref="User"/>, so that no list or answer can carry a hash.</summary>
+sealed record UserLogin : ITenantOwned
+{
+    public required Id<Tenant> TenantId { get; init; }
+    public required Id<User> UserId { get; init; }
+    public string? PasswordHash { get; init; }
+    public DateTimeOffset? LastLoginAt { get; init; }
+}
+
+sealed class UserLoginMapping : IEntityTypeConfiguration<UserLogin>
+{
+    public void Configure(EntityTypeBuilder<UserLogin> login)
+    {
+        login.ToTable("user_logins");
+        login.HasKey(l => new { l.TenantId, l.UserId });
+        login.HasOne<User>().WithOne().HasForeignKey<UserLogin>(l => new { l.TenantId, l.UserId }).OnDelete(DeleteBehavior.Cascade);
+    }
+}
+
+/// <summary>
+/// Which user has an e-mail address: the one look-up that comes before the tenant is known. Keyed by a hash of the address, so that
+/// reading the table tells no addresses, and so that it can be distributed by its key; without foreign keys for the same reason.
+/// </summary>
+sealed record UserEmail : ITenantOwned
+{
+    /// <summary>SHA-256 of the address in lower case and Unicode form NFKC.</summary>
+    public required byte[] EmailHash { get; init; }
+
+    public required Id<Tenant> TenantId { get; init; }
+    public required Id<User> UserId { get; init; }
+}
+
+sealed class UserEmailMapping : IEntityTypeConfiguration<UserEmail>
+{
+    public void Configure(EntityTypeBuilder<UserEmail> email)
+    {
+        email.ToTable("user_emails");
+        email.HasKey(e => e.EmailHash);
+    }
+}
+
+/// <summary>A signed-in device. The token is <c>tenant.secret</c>; only the secret's hash is kept.</summary>
+sealed record UserSession : ITenantOwned
+{
+    public required Id<Tenant> TenantId { get; init; }
+    public required byte[] TokenHash { get; init; }
+    public required Id<User> UserId { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+    public required DateTimeOffset ExpiresAt { get; init; }
+}
+
+sealed class UserSessionMapping : IEntityTypeConfiguration<UserSession>
+{
+    public void Configure(EntityTypeBuilder<UserSession> session)
+    {
+        session.ToTable("user_sessions");
+        session.HasKey(s => new { s.TenantId, s.TokenHash });
+        session.HasOne<User>().WithMany().HasForeignKey(s => new { s.TenantId, s.UserId }).OnDelete(DeleteBehavior.Cascade);
+
+        // Deleting a user, and signing out all their devices.
+        session.HasIndex(s => new { s.TenantId, s.UserId }).HasDatabaseName("ix_user_sessions_by_user");
+    }
+}

@@ -1,0 +1,143 @@
+using System.Net.Mail;
+using Flowstone.Data;
+using Flowstone.Tenancy;
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
+using static Flowstone.Data.Sql;
+
+namespace Flowstone.Users;
+
+/// <summary>Which users to list; what is null does not restrict.</summary>
+public sealed record UserFilter
+{
+    public UserRole? Role { get; init; }
+    public UserStatus? Status { get; init; }
+
+    /// <summary>A part of the e-mail address or of a name, without regard to case.</summary>
+    public string? Search { get; init; }
+}
+
+/// <summary>Keeps the users of a tenant.</summary>
+public sealed class UserRepository
+{
+    readonly TenantDatabase database;
+    readonly TimeProvider clock;
+
+    internal UserRepository(TenantDatabase database, TimeProvider clock) => (this.database, this.clock) = (database, clock);
+
+    /// <exception cref="ConflictException">The e-mail address is taken, in this tenant or another.</exception>
+    public async Task<User> CreateAsync(NewUser request, CancellationToken cancellationToken = default)
+    {
+        CheckProfile(request.Email, request.FirstName, request.LastName, request.TimeZone, request.Language);
+        var now = clock.Now();
+        var user = new User
+        {
+            TenantId = database.TenantId,
+            Id = Id<User>.New(clock),
+            Email = request.Email.Trim(),
+            FirstName = request.FirstName,
+            LastName = request.LastName,
+            Role = request.Role,
+            Status = UserStatus.Active,
+            TimeZone = request.TimeZone,
+            Language = request.Language,
+            Preferences = System.Text.Json.JsonElement.Parse("{}"),
+            CreatedAt = now,
+            UpdatedAt = now,
+        };
+        await database.ExecuteAsync(
+        [
+            ("""
+             insert into flowstone.users (tenant_id, id, email, first_name, last_name, role, status, time_zone, language, preferences, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, '{}', $10, $10)
+             """,
+             [P(user.Id), P(user.Email), P(user.FirstName), P(user.LastName), P(EnumText<UserRole>.Of(user.Role)), P(EnumText<UserStatus>.Of(user.Status)),
+              P(user.TimeZone), P(user.Language), P(now)]),
+            ("insert into flowstone.user_logins (tenant_id, user_id, password_hash) values ($1, $2, $3)", [P(user.Id), P(request.PasswordHash)]),
+            ("insert into flowstone.user_emails (tenant_id, user_id, email_hash) values ($1, $2, flowstone.email_hash($3))", [P(user.Id), P(user.Email)]),
+        ], cancellationToken);
+        return user;
+    }
+
+    public Task<User?> FindAsync(Id<User> id, CancellationToken cancellationToken = default)
+        => database.ReadAsync(db => db.Set<User>().SingleOrDefaultAsync(u => u.Id == id, cancellationToken));
+
+    /// <summary>The tenant's user with this address, without regard to case.</summary>
+    public async Task<User?> FindByEmailAsync(string email, CancellationToken cancellationToken = default)
+    {
+        var found = await database.QueryAsync(
+            "select user_id from flowstone.user_emails where tenant_id = $1 and email_hash = flowstone.email_hash($2)",
+            [P(email)], row => new Id<User>(row.GetGuid(0)), cancellationToken);
+        return found is [var id] ? await FindAsync(id, cancellationToken) : null;
+    }
+
+    /// <summary>A page, newest first, continuing below <paramref name="before"/>.</summary>
+    public Task<List<User>> ListAsync(UserFilter filter, Id<User>? before, int limit, CancellationToken cancellationToken = default)
+        => database.ReadAsync(db =>
+        {
+            IQueryable<User> page = db.Set<User>();
+            if (filter.Role is { } role)
+                page = page.Where(u => u.Role == role);
+            if (filter.Status is { } status)
+                page = page.Where(u => u.Status == status);
+            if (filter.Search is { Length: > 0 } search)
+            {
+                var pattern = Like.Containing(search);
+                page = page.Where(u => EF.Functions.ILike(u.Email, pattern) || EF.Functions.ILike(u.FirstName!, pattern) || EF.Functions.ILike(u.LastName!, pattern));
+            }
+            if (before is { } last)
+                page = page.Where(u => u.Id < last);
+            return page.OrderByDescending(u => u.Id).Take(limit).ToListAsync(cancellationToken);
+        });
+
+    /// <exception cref="NotFoundException">This tenant has no such user.</exception>
+    /// <exception cref="ConflictException">The new e-mail address is taken.</exception>
+    public async Task<User> UpdateAsync(Id<User> id, UserChanges changes, CancellationToken cancellationToken = default)
+    {
+        CheckProfile(changes.Email, changes.FirstName, changes.LastName, changes.TimeZone, changes.Language);
+        List<(string, NpgsqlParameter[])> statements =
+        [
+            ("""
+             update flowstone.users set email = coalesce($3, email), first_name = coalesce($4, first_name), last_name = coalesce($5, last_name),
+                    role = coalesce($6, role), status = coalesce($7, status), time_zone = coalesce($8, time_zone),
+                    language = coalesce($9, language), preferences = coalesce($10, preferences), updated_at = $11
+              where tenant_id = $1 and id = $2
+             """,
+             [P(id), P(changes.Email?.Trim()), P(changes.FirstName), P(changes.LastName),
+              P(changes.Role is { } role ? EnumText<UserRole>.Of(role) : null), P(changes.Status is { } status ? EnumText<UserStatus>.Of(status) : null),
+              P(changes.TimeZone), P(changes.Language), Json(changes.Preferences is { } preferences ? JsonBytes.Of(preferences) : null), P(clock.Now())]),
+        ];
+        if (changes.Email is { } email)
+        {
+            statements.Add(("delete from flowstone.user_emails where tenant_id = $1 and user_id = $2", [P(id)]));
+            statements.Add(("""
+                insert into flowstone.user_emails (tenant_id, user_id, email_hash)
+                select tenant_id, id, flowstone.email_hash($3) from flowstone.users where tenant_id = $1 and id = $2
+                """, [P(id), P(email)]));
+        }
+        if ((await database.ExecuteAsync(statements, cancellationToken))[0] == 0)
+            throw new NotFoundException("User", id);
+        return await FindAsync(id, cancellationToken) ?? throw new NotFoundException("User", id);
+    }
+
+    /// <returns>False if there was no such user.</returns>
+    /// <exception cref="InvalidInputException">The user still owns workflows.</exception>
+    public async Task<bool> DeleteAsync(Id<User> id, CancellationToken cancellationToken = default)
+        => (await database.ExecuteAsync(
+        [
+            ("delete from flowstone.user_emails where tenant_id = $1 and user_id = $2", [P(id)]),
+            ("delete from flowstone.users where tenant_id = $1 and id = $2", [P(id)]),
+        ], cancellationToken))[1] > 0;
+
+    static void CheckProfile(string? email, string? firstName, string? lastName, string? timeZone, string? language)
+    {
+        if (email is not null && (!MailAddress.TryCreate(email.Trim(), out var address) || address.Address != email.Trim()))
+            throw new InvalidInputException("email", "is not an e-mail address.");
+        Text.Check("email", email, 320);
+        Text.Check("firstName", firstName, 255);
+        Text.Check("lastName", lastName, 255);
+        if (timeZone is not null && !TimeZoneInfo.TryFindSystemTimeZoneById(timeZone, out _))
+            throw new InvalidInputException("timeZone", "is not a time zone such as Europe/Berlin.");
+        Text.Check("language", language, 16);
+    }
+}

@@ -1,0 +1,26 @@
+using System.Text.Json;
+using Flowstone.Data;
+
+namespace Flowstone.Workflows;
+
+/// <summary>What the columns beside a definition hold; made only of a definition that breaks no rule.</summary>
+sealed class DefinitionColumns
+{
+    /// <exception cref="InvalidInputException">The definition breaks a rule; all broken ones are named.</exception>
+    public DefinitionColumns(JsonElement definition)
+    {
+        if (WorkflowDefinition.Validate(definition) is { Count: > 0 } errors)
+            throw new InvalidInputException(errors);
+        Json = JsonBytes.Of(definition);
+        Hash = CanonicalJson.Hash(definition);
+        Name = definition.GetProperty("name").GetString()!;
+        Description = definition.TryGetProperty("description", out var description) && description.ValueKind == JsonValueKind.String ? description.GetString() : null;
+        Tags = definition.TryGetProperty("tags", out var tags) && tags.ValueKind == JsonValueKind.Array ? [.. tags.EnumerateArray().Select(tag => tag.GetString()!)] : [];
+    }
+
+    public byte[] Json { get; }
+    public byte[] Hash { get; }
+    public string Name { get; }
+    public string? Description { get; }
+    public string[] Tags { get; }
+}

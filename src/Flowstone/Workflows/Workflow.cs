@@ -1,0 +1,108 @@
+using System.Text.Json;
+using Flowstone.Tenancy;
+using Flowstone.Users;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+
+namespace Flowstone.Workflows;
+
+public enum WorkflowStatus { Draft, Active, Inactive, Archived }
+
+public enum Visibility { Private, Team, Public }
+
+/// <summary>A workflow as lists show it. Its content is in its versions.</summary>
+public sealed record Workflow : ITenantOwned
+{
+    public required Id<Tenant> TenantId { get; init; }
+    public required Id<Workflow> Id { get; init; }
+    public required string Name { get; init; }
+    public string? Description { get; init; }
+    public required WorkflowStatus Status { get; init; }
+    public required Visibility Visibility { get; init; }
+    public required IReadOnlyList<string> Tags { get; init; }
+
+    /// <summary>Null where an import or a job made it.</summary>
+    public Id<User>? OwnerId { get; init; }
+
+    public Id<Team>? TeamId { get; init; }
+
+    /// <summary>The number of the newest version.</summary>
+    public required int Version { get; init; }
+
+    public required DateTimeOffset CreatedAt { get; init; }
+    public required DateTimeOffset UpdatedAt { get; init; }
+}
+
+/// <summary>One immutable state of a workflow's definition.</summary>
+public sealed record WorkflowVersion : ITenantOwned
+{
+    public required Id<Tenant> TenantId { get; init; }
+    public required Id<Workflow> WorkflowId { get; init; }
+
+    /// <summary>1, 2, 3 … without a gap.</summary>
+    public required int Number { get; init; }
+
+    /// <summary>Nodes, edges, settings: docs/workflows.md, "Definition".</summary>
+    public required JsonElement Definition { get; init; }
+
+    /// <summary>SHA-256 of the canonical form of <see cref="Definition"/>.</summary>
+    public required byte[] Hash { get; init; }
+
+    /// <summary>What the author said of the change.</summary>
+    public string? Message { get; init; }
+
+    public Id<User>? AuthorId { get; init; }
+    public required DateTimeOffset CreatedAt { get; init; }
+}
+
+/// <summary>A version as lists show it: without its content.</summary>
+public sealed record WorkflowVersionSummary(int Number, string? Message, Id<User>? AuthorId, DateTimeOffset CreatedAt);
+
+/// <summary>What is needed to make a workflow with version 1. Name, description and tags are in the definition.</summary>
+public sealed record NewWorkflow
+{
+    /// <summary>An object with <c>name</c> and <c>nodes</c>: docs/workflows.md, "Definition".</summary>
+    public required JsonElement Definition { get; init; }
+
+    public WorkflowStatus Status { get; init; } = WorkflowStatus.Draft;
+    public Visibility Visibility { get; init; } = Visibility.Private;
+    public Id<Team>? TeamId { get; init; }
+    public string? Message { get; init; }
+}
+
+sealed class WorkflowMapping : IEntityTypeConfiguration<Workflow>
+{
+    public void Configure(EntityTypeBuilder<Workflow> workflow)
+    {
+        workflow.ToTable("workflows", table => table.HasCheckConstraint("ck_workflows_version", "version > 0"));
+        workflow.HasKey(w => new { w.TenantId, w.Id });
+        workflow.HasOne<Tenant>().WithMany().HasForeignKey(w => w.TenantId).OnDelete(DeleteBehavior.Cascade);
+
+        // No action on delete: what happens to a deleted user's workflows is decided by whoever deletes the user.
+        workflow.HasOne<User>().WithMany().HasForeignKey(w => new { w.TenantId, w.OwnerId }).OnDelete(DeleteBehavior.NoAction);
+        workflow.HasOne<Team>().WithMany().HasForeignKey(w => new { w.TenantId, w.TeamId }).OnDelete(DeleteBehavior.NoAction);
+        workflow.Property(w => w.Name).HasMaxLength(255);
+
+        // Where an imported workflow came from, and the hash of the document as it was then: an unchanged file changes nothing.
+        workflow.Property<string?>("ImportKey").HasMaxLength(1024);
+        workflow.Property<byte[]?>("ImportHash");
+        workflow.HasIndex("TenantId", "ImportKey").IsUnique().HasFilter("import_key is not null").HasDatabaseName("uq_workflows_import_key");
+
+        // A user's workflows; and deleting a user.
+        workflow.HasIndex(w => new { w.TenantId, w.OwnerId }).HasDatabaseName("ix_workflows_by_owner");
+
+        // A team's workflows; and deleting a team.
+        workflow.HasIndex(w => new { w.TenantId, w.TeamId }).HasDatabaseName("ix_workflows_by_team");
+    }
+}
+
+sealed class WorkflowVersionMapping : IEntityTypeConfiguration<WorkflowVersion>
+{
+    public void Configure(EntityTypeBuilder<WorkflowVersion> version)
+    {
+        version.ToTable("workflow_versions");
+        version.HasKey(v => new { v.TenantId, v.WorkflowId, v.Number });
+        version.HasOne<Workflow>().WithMany().HasForeignKey(v => new { v.TenantId, v.WorkflowId }).OnDelete(DeleteBehavior.Cascade);
+        version.Property(v => v.Message).HasMaxLength(2000);
+    }
+}

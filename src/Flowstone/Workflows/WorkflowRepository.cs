@@ -1,0 +1,187 @@
+using System.Text.Json;
+using Flowstone.Data;
+using Flowstone.Tenancy;
+using Microsoft.EntityFrameworkCore;
+using static Flowstone.Data.Sql;
+
+namespace Flowstone.Workflows;
+
+/// <summary>Which workflows to list; what is null does not restrict.</summary>
+public sealed record WorkflowFilter
+{
+    public WorkflowStatus? Status { get; init; }
+    public string? Tag { get; init; }
+
+    /// <summary>A part of the name, without regard to case.</summary>
+    public string? Search { get; init; }
+}
+
+/// <summary>Keeps workflows and their immutable versions.</summary>
+public sealed class WorkflowRepository
+{
+    readonly TenantDatabase database;
+    readonly Actor actor;
+    readonly TimeProvider clock;
+
+    internal WorkflowRepository(TenantDatabase database, Actor actor, TimeProvider clock)
+        => (this.database, this.actor, this.clock) = (database, actor, clock);
+
+    /// <summary>Stores a workflow with version 1.</summary>
+    /// <exception cref="InvalidInputException">The definition breaks a rule, or the team is not there.</exception>
+    public Task<Workflow> CreateAsync(NewWorkflow request, CancellationToken cancellationToken = default)
+        => CreateAsync(request, importKey: null, importHash: null, cancellationToken);
+
+    internal async Task<Workflow> CreateAsync(NewWorkflow request, string? importKey, byte[]? importHash, CancellationToken cancellationToken)
+    {
+        var content = new DefinitionColumns(request.Definition);
+        Text.Check("message", request.Message, 2000);
+        var now = clock.Now();
+        var workflow = new Workflow
+        {
+            TenantId = database.TenantId,
+            Id = Id<Workflow>.New(clock),
+            Name = content.Name,
+            Description = content.Description,
+            Status = request.Status,
+            Visibility = request.Visibility,
+            Tags = content.Tags,
+            OwnerId = actor.UserId,
+            TeamId = request.TeamId,
+            Version = 1,
+            CreatedAt = now,
+            UpdatedAt = now,
+        };
+        await database.ExecuteAsync(
+        [
+            ("""
+             insert into flowstone.workflows (tenant_id, id, name, description, status, visibility, tags, owner_id, team_id, version, created_at, updated_at, import_key, import_hash)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $10, $11, $12)
+             """,
+             [P(workflow.Id), P(workflow.Name), P(workflow.Description), P(EnumText<WorkflowStatus>.Of(workflow.Status)), P(EnumText<Visibility>.Of(workflow.Visibility)),
+              P(content.Tags), P(workflow.OwnerId), P(workflow.TeamId), P(now), P(importKey), P(importHash)]),
+            ("""
+             insert into flowstone.workflow_versions (tenant_id, workflow_id, number, definition, hash, message, author_id, created_at)
+             values ($1, $2, 1, $3, $4, $5, $6, $7)
+             """,
+             [P(workflow.Id), Json(content.Json), P(content.Hash), P(request.Message), P(actor.UserId), P(now)]),
+        ], cancellationToken);
+        return workflow;
+    }
+
+    public Task<Workflow?> FindAsync(Id<Workflow> id, CancellationToken cancellationToken = default)
+        => database.ReadAsync(db => db.Set<Workflow>().SingleOrDefaultAsync(w => w.Id == id, cancellationToken));
+
+    /// <summary>A page, newest first, continuing below <paramref name="before"/>.</summary>
+    public Task<List<Workflow>> ListAsync(WorkflowFilter filter, Id<Workflow>? before, int limit, CancellationToken cancellationToken = default)
+        => database.ReadAsync(db =>
+        {
+            IQueryable<Workflow> page = db.Set<Workflow>();
+            if (filter.Status is { } status)
+                page = page.Where(w => w.Status == status);
+            if (filter.Tag is { } tag)
+                page = page.Where(w => w.Tags.Contains(tag));
+            if (filter.Search is { Length: > 0 } search)
+                page = page.Where(w => EF.Functions.ILike(w.Name, Like.Containing(search)));
+            if (before is { } last)
+                page = page.Where(w => w.Id < last);
+            return page.OrderByDescending(w => w.Id).Take(limit).ToListAsync(cancellationToken);
+        });
+
+    public Task<int> CountAsync(CancellationToken cancellationToken = default)
+        => database.ReadAsync(db => db.Set<Workflow>().CountAsync(cancellationToken));
+
+    /// <summary>Appends a version, unless the definition is the newest one's already.</summary>
+    /// <param name="basedOn">The version that was edited; null appends whatever came meanwhile.</param>
+    /// <param name="message">What the author says of the change.</param>
+    /// <exception cref="ConflictException">Another version came after <paramref name="basedOn"/>: read it and decide.</exception>
+    public Task<Workflow> UpdateAsync(Id<Workflow> id, JsonElement definition, int? basedOn, string? message = null, CancellationToken cancellationToken = default)
+        => UpdateAsync(id, definition, basedOn, message, importHash: null, cancellationToken);
+
+    internal async Task<Workflow> UpdateAsync(
+        Id<Workflow> id, JsonElement definition, int? basedOn, string? message, byte[]? importHash, CancellationToken cancellationToken)
+    {
+        var content = new DefinitionColumns(definition);
+        Text.Check("message", message, 2000);
+
+        // The update locks the row and the number follows from it: versions have no gap and no repeat, whoever saves at the same time.
+        const string Append = """
+            with workflow as (
+                update flowstone.workflows w
+                   set version = w.version + 1, name = $5, description = $6, tags = $7, updated_at = $8, import_hash = coalesce($9, w.import_hash)
+                 where w.tenant_id = $1 and w.id = $2 and w.version = coalesce($10, w.version)
+                   and not exists (select from flowstone.workflow_versions v
+                                    where v.tenant_id = $1 and v.workflow_id = $2 and v.number = w.version and v.hash = $4)
+                returning w.version)
+            insert into flowstone.workflow_versions (tenant_id, workflow_id, number, definition, hash, message, author_id, created_at)
+            select $1, $2, workflow.version, $3, $4, $11, $12, $8 from workflow
+            """;
+        var appended = await database.ExecuteAsync(Append,
+            [P(id), Json(content.Json), P(content.Hash), P(content.Name), P(content.Description), P(content.Tags), P(clock.Now()),
+             P(importHash), P(basedOn), P(message), P(actor.UserId)], cancellationToken);
+        var current = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Workflow", id);
+        if (appended == 0 && basedOn is { } expected && expected != current.Version)
+            throw new ConflictException($"Workflow {id} is at version {current.Version}, not {expected}: read it and apply the change to that.");
+        return current;
+    }
+
+    /// <summary>Changes what is not versioned; what is null stays.</summary>
+    /// <exception cref="NotFoundException">This tenant has no such workflow.</exception>
+    public async Task<Workflow> SetAsync(Id<Workflow> id, WorkflowStatus? status, Visibility? visibility, CancellationToken cancellationToken = default)
+    {
+        const string Set = """
+            update flowstone.workflows set status = coalesce($3, status), visibility = coalesce($4, visibility), updated_at = $5
+             where tenant_id = $1 and id = $2
+            """;
+        var changed = await database.ExecuteAsync(Set,
+            [P(id), P(status is { } s ? EnumText<WorkflowStatus>.Of(s) : null), P(visibility is { } v ? EnumText<Visibility>.Of(v) : null), P(clock.Now())],
+            cancellationToken);
+        return changed == 0 ? throw new NotFoundException("Workflow", id) : (await FindAsync(id, cancellationToken))!;
+    }
+
+    /// <returns>False if there was no such workflow.</returns>
+    /// <exception cref="InvalidInputException">It has been executed: archive it instead.</exception>
+    public async Task<bool> DeleteAsync(Id<Workflow> id, CancellationToken cancellationToken = default)
+        => await database.ExecuteAsync("delete from flowstone.workflows where tenant_id = $1 and id = $2", [P(id)], cancellationToken) > 0;
+
+    /// <summary>A version with its content; the newest if <paramref name="number"/> is null.</summary>
+    public async Task<WorkflowVersion?> FindVersionAsync(Id<Workflow> id, int? number, CancellationToken cancellationToken = default)
+    {
+        const string Find = """
+            select number, definition, hash, message, author_id, created_at from flowstone.workflow_versions
+             where tenant_id = $1 and workflow_id = $2
+               and number = coalesce($3, (select version from flowstone.workflows where tenant_id = $1 and id = $2))
+            """;
+        var found = await database.QueryAsync(Find, [P(id), P(number)], row => new WorkflowVersion
+        {
+            TenantId = database.TenantId,
+            WorkflowId = id,
+            Number = row.GetInt32(0),
+            Definition = row.GetFieldValue<JsonElement>(1),
+            Hash = row.GetFieldValue<byte[]>(2),
+            Message = row.Get<string>(3),
+            AuthorId = row.Get<Guid?>(4) is { } author ? new(author) : null,
+            CreatedAt = row.GetFieldValue<DateTimeOffset>(5),
+        }, cancellationToken);
+        return found.SingleOrDefault();
+    }
+
+    /// <summary>A page of versions without their content, newest first, continuing below <paramref name="before"/>.</summary>
+    public Task<List<WorkflowVersionSummary>> VersionsAsync(Id<Workflow> id, int? before, int limit, CancellationToken cancellationToken = default)
+        => database.ReadAsync(db =>
+        {
+            var page = db.Set<WorkflowVersion>().Where(v => v.WorkflowId == id);
+            if (before is { } last)
+                page = page.Where(v => v.Number < last);
+            return page.OrderByDescending(v => v.Number).Take(limit)
+                .Select(v => new WorkflowVersionSummary(v.Number, v.Message, v.AuthorId, v.CreatedAt)).ToListAsync(cancellationToken);
+        });
+
+    /// <summary>Every import key of the tenant, with its workflow and the hash of what was imported last.</summary>
+    internal async Task<Dictionary<string, (Id<Workflow> Id, byte[] Hash)>> ImportedAsync(CancellationToken cancellationToken)
+    {
+        var found = await database.QueryAsync(
+            "select import_key, id, import_hash from flowstone.workflows where tenant_id = $1 and import_key is not null", [],
+            row => (Key: row.GetString(0), Id: new Id<Workflow>(row.GetGuid(1)), Hash: row.GetFieldValue<byte[]>(2)), cancellationToken);
+        return found.ToDictionary(f => f.Key, f => (f.Id, f.Hash), StringComparer.Ordinal);
+    }
+}
