@@ -7,8 +7,8 @@ namespace Flowstone;
 public sealed class FlowstoneOptions
 {
     /// <summary>
-    /// An Npgsql connection string or a <c>postgres://</c> URL (environment: <c>DATABASE_URL</c>). Its user is <c>flowstone_app</c>, or
-    /// somebody who may become it. A secret: it is never logged.
+    /// An Npgsql connection string or a <c>postgres://</c> URL (environment: <c>DATABASE_URL</c>). Its user is <c>flowstone</c>, or
+    /// somebody else who may become <c>flowstone_app</c> and <c>flowstone_worker</c>. A secret: it is never logged.
     /// </summary>
     [Required(ErrorMessage = "No database is configured: set DATABASE_URL, or run 'flowstone up', which brings one.")]
     public string ConnectionString { get; set; } = "";

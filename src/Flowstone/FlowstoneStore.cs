@@ -10,23 +10,24 @@ namespace Flowstone;
 /// <summary>The way in: one per process and database. Everything of a tenant is reached through <see cref="Tenant"/>.</summary>
 public sealed class FlowstoneStore : IAsyncDisposable
 {
-    readonly NpgsqlDataSource app;
-    readonly NpgsqlDataSource worker;
+    readonly NpgsqlDataSource source;
+    readonly Database app;
     readonly TimeProvider clock;
     readonly NodeOrdinals nodes = new();
 
-    public FlowstoneStore(IOptions<FlowstoneOptions> options, TimeProvider clock)
-        : this(Connect(options.Value, TenantPolicies.AppRole), Connect(options.Value, TenantPolicies.WorkerRole), clock)
+    public FlowstoneStore(IOptions<FlowstoneOptions> options, TimeProvider clock) : this(Connect(options.Value), clock)
     {
     }
 
-    internal FlowstoneStore(NpgsqlDataSource app, NpgsqlDataSource worker, TimeProvider clock)
+    internal FlowstoneStore(NpgsqlDataSource source, TimeProvider clock)
     {
-        (this.app, this.worker, this.clock) = (app, worker, clock);
+        (this.source, this.clock) = (source, clock);
+        app = new Database(source, TenantPolicies.AppRole);
+        var worker = new Database(source, TenantPolicies.WorkerRole);
         Tenants = new TenantDirectory(app, worker, clock);
         SignIn = new SignIn(app, clock);
         Queue = new ExecutionQueue(app, worker, clock, nodes);
-        Health = new DatabaseHealth(app);
+        Health = new DatabaseHealth(source);
     }
 
     /// <summary>Finds and makes tenants.</summary>
@@ -45,25 +46,17 @@ public sealed class FlowstoneStore : IAsyncDisposable
     public TenantScope Tenant(Id<Tenant> id, Actor actor) => new(new TenantDatabase(app, id), actor, clock, nodes);
 
     /// <summary>Closes the connections.</summary>
-    public async ValueTask DisposeAsync()
-    {
-        await app.DisposeAsync();
-        await worker.DisposeAsync();
-    }
+    public ValueTask DisposeAsync() => source.DisposeAsync();
 
-    internal static NpgsqlDataSource Connect(FlowstoneOptions options, string role)
+    internal static NpgsqlDataSource Connect(FlowstoneOptions options)
     {
         var settings = DatabaseUrl.Parse(options.ConnectionString);
-        settings.MinPoolSize = role == TenantPolicies.AppRole ? Math.Min(options.PoolMin, options.PoolMax) : 0;
+        settings.MinPoolSize = Math.Min(options.PoolMin, options.PoolMax);
         settings.MaxPoolSize = options.PoolMax;
         settings.CommandTimeout = (int)Math.Ceiling(options.CommandTimeout.TotalSeconds);
         settings.MaxAutoPrepare = 64;
         settings.AutoPrepareMinUsages = 2;
-        settings.ApplicationName ??= role;
-
-        // Whoever signs in works as the role: with somebody else's name, the server switches as the session begins.
-        if (settings.Username != role)
-            settings.Options = $"{settings.Options} -c role={role}".TrimStart();
+        settings.ApplicationName ??= "flowstone";
         return NpgsqlDataSource.Create(settings);
     }
 }

@@ -17,19 +17,23 @@ public sealed class DatabaseHealth
 {
     static readonly TimeSpan ShortestHorizon = TimeSpan.FromDays(14);
 
-    readonly NpgsqlDataSource app;
+    readonly NpgsqlDataSource source;
 
-    internal DatabaseHealth(NpgsqlDataSource app) => this.app = app;
+    internal DatabaseHealth(NpgsqlDataSource source) => this.source = source;
 
     /// <summary>Schema, policies, roles and partitions. Never throws for a database that is away: that is a problem too.</summary>
     public async Task<DatabaseStatus> CheckAsync(CancellationToken cancellationToken = default)
     {
         try
         {
-            await using var db = new FlowstoneDb(FlowstoneDbOptions.For(app), default);
-            await using var connection = await app.OpenConnectionAsync(cancellationToken);
+            await using var db = new FlowstoneDb(FlowstoneDbOptions.For(source), default);
+            await using var connection = await source.OpenConnectionAsync(cancellationToken);
+            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
             if (await ScalarAsync<bool>(connection, "select to_regclass('flowstone.schema_migrations') is null", cancellationToken))
                 return new(["The database has no Flowstone schema: run 'flowstone migrate'."], null);
+            if (!await ScalarAsync<bool>(connection, $"select pg_has_role('{TenantPolicies.AppRole}', 'member') and pg_has_role('{TenantPolicies.WorkerRole}', 'member')", cancellationToken))
+                return new([$"The database's user may not become {TenantPolicies.AppRole} and {TenantPolicies.WorkerRole}: connect as {TenantPolicies.Login}, or grant the two roles."], null);
+            await ExecuteAsync(connection, Database.SetRole(TenantPolicies.AppRole), cancellationToken);
             var problems = new List<string>();
             var applied = await ScalarAsync<string[]>(connection, "select array_agg(migration_id::text) from flowstone.schema_migrations", cancellationToken);
             var missing = db.Database.GetMigrations().Except(applied).ToList();
@@ -37,8 +41,6 @@ public sealed class DatabaseHealth
                 problems.Add($"The schema lacks {missing.Count} migration(s), first {missing[0]}: run 'flowstone migrate'.");
             foreach (var drift in await TenantPolicies.FindDriftAsync(connection, db.Model, cancellationToken))
                 problems.Add($"{drift} Tenants would not be safe; run 'flowstone migrate' to put it right.");
-            if (await ScalarAsync<string>(connection, "select current_user::text", cancellationToken) is var role and not TenantPolicies.AppRole)
-                problems.Add($"The connection works as {role}: connect as {TenantPolicies.AppRole}, or as somebody who may become it.");
             if (await ScalarAsync<bool>(connection, "select pg_is_in_recovery() or current_setting('default_transaction_read_only')::bool", cancellationToken))
                 problems.Add("The database is read-only, probably a standby: connect to the primary.");
             var until = await ScalarAsync<DateTime?>(connection, "select flowstone.partitions_until()", cancellationToken);
@@ -58,14 +60,24 @@ public sealed class DatabaseHealth
     {
         try
         {
-            await using var connection = await app.OpenConnectionAsync(cancellationToken);
-            return await ScalarAsync<int>(connection,
+            await using var connection = await source.OpenConnectionAsync(cancellationToken);
+            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+            await ExecuteAsync(connection, Database.SetRole(TenantPolicies.AppRole), cancellationToken);
+            var created = await ScalarAsync<int>(connection,
                 $"select flowstone.create_partitions(now() - interval '7 days', now() + interval '{DatabaseInstaller.Horizon.Days} days')", cancellationToken);
+            await transaction.CommitAsync(cancellationToken);
+            return created;
         }
         catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
         {
             throw explained;
         }
+    }
+
+    static async Task ExecuteAsync(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)
+    {
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync(cancellationToken);
     }
 
     static async Task<T> ScalarAsync<T>(NpgsqlConnection connection, string sql, CancellationToken cancellationToken)

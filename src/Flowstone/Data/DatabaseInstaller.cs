@@ -51,13 +51,13 @@ public sealed class DatabaseInstaller(string connectionString)
         }
     }
 
-    // Roles belong to the whole server, so a second database finds them made. Neither has a password: who connects over the network
-    // sets one (`alter role flowstone_app password …`), or is granted the role and connects as himself.
+    // Roles belong to the whole server, so a second database finds them made. None has a password: who connects over the network
+    // sets one (`alter role flowstone password …`). The login `flowstone` inherits nothing: until a transaction takes a role, it may do nothing.
     const string CreateRoles = """
         do $$ declare role text; begin
-            foreach role in array array['flowstone_owner', 'flowstone_app', 'flowstone_worker'] loop
+            foreach role in array array['flowstone_owner', 'flowstone_app', 'flowstone_worker', 'flowstone'] loop
                 if not exists (select from pg_roles where rolname = role) then
-                    execute format('create role %I %s', role, case role when 'flowstone_owner' then 'nologin' else 'login' end);
+                    execute format('create role %I %s', role, case role when 'flowstone' then 'login noinherit' when 'flowstone_owner' then 'nologin' else 'login' end);
                 end if;
                 if not pg_has_role(current_user, role, 'member') then
                     execute format('grant %I to %I', role, current_user);
@@ -65,6 +65,9 @@ public sealed class DatabaseInstaller(string connectionString)
             end loop;
             if not pg_has_role('flowstone_worker', 'flowstone_app', 'member') then
                 grant flowstone_app to flowstone_worker;
+            end if;
+            if not pg_has_role('flowstone', 'flowstone_worker', 'member') then
+                grant flowstone_app, flowstone_worker to flowstone;
             end if;
             if not has_database_privilege('flowstone_owner', current_database(), 'create') then
                 execute format('grant create on database %I to flowstone_owner', current_database());

@@ -1,5 +1,6 @@
 using System.Data.Common;
 using System.Runtime.CompilerServices;
+using Flowstone.Tenancy;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Diagnostics;
 using Microsoft.EntityFrameworkCore.Migrations;
@@ -34,7 +35,7 @@ static class FlowstoneDbOptions
     static void Configure(Npgsql.EntityFrameworkCore.PostgreSQL.Infrastructure.NpgsqlDbContextOptionsBuilder npgsql)
         => npgsql.MigrationsHistoryTable("schema_migrations", FlowstoneDb.Schema).SetPostgresVersion(15, 0);
 
-    /// <summary>Sets the tenant in the round trip of the query itself: <c>begin; set local …; QUERY; commit</c>.</summary>
+    /// <summary>Sets role and tenant in the round trip of the query itself: <c>begin; set local …; QUERY; commit</c>.</summary>
     sealed class TenantPrefix : DbCommandInterceptor
     {
         public static readonly TenantPrefix Instance = new();
@@ -43,7 +44,7 @@ static class FlowstoneDbOptions
             DbCommand command, CommandEventData eventData, InterceptionResult<DbDataReader> result, CancellationToken cancellationToken = default)
         {
             if (eventData.Context is FlowstoneDb db && eventData.CommandSource == CommandSource.LinqQuery)
-                command.CommandText = $"begin;{Sql.SetTenants(db.TenantId.ToString())};{command.CommandText};commit";
+                command.CommandText = $"begin;{Database.SetRole(TenantPolicies.AppRole)};{Database.SetTenants(db.TenantId.ToString())};{command.CommandText};commit";
             return new(result);
         }
     }

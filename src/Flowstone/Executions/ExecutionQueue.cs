@@ -12,12 +12,12 @@ namespace Flowstone.Executions;
 /// <remarks>Every write here locks the queue's row first and the execution after it, so no two can wait for each other.</remarks>
 public sealed class ExecutionQueue
 {
-    readonly NpgsqlDataSource app;
-    readonly NpgsqlDataSource worker;
+    readonly Database app;
+    readonly Database worker;
     readonly TimeProvider clock;
     readonly NodeOrdinals nodes;
 
-    internal ExecutionQueue(NpgsqlDataSource app, NpgsqlDataSource worker, TimeProvider clock, NodeOrdinals nodes)
+    internal ExecutionQueue(Database app, Database worker, TimeProvider clock, NodeOrdinals nodes)
         => (this.app, this.worker, this.clock, this.nodes) = (app, worker, clock, nodes);
 
     /// <summary>Takes what is due, or whose worker fell silent: the highest priority first, then the longest due.</summary>
@@ -43,22 +43,18 @@ public sealed class ExecutionQueue
         var now = ExecutionRepository.DatabaseNow(clock);
         try
         {
-            await using var connection = await worker.OpenConnectionAsync(cancellationToken);
-            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+            await using var connection = await worker.Source.OpenConnectionAsync(cancellationToken);
+            await using var batch = connection.CreateBatch();
+            worker.Begin(batch, tenants: null);
+            batch.BatchCommands.Add(new Statement(Claim, P(now), P(request.TenantId), P(request.Limit), P(request.Worker), P(request.Lease)).ToCommand());
             var leases = new Dictionary<Id<Execution>, (ExecutionLease Lease, DateTimeOffset Until)>();
-            await using (var command = new NpgsqlCommand(Claim, connection)
-            { Parameters = { P(now), P(request.TenantId), P(request.Limit), P(request.Worker), P(request.Lease) } })
-            await using (var row = await command.ExecuteReaderAsync(cancellationToken))
-            {
-                while (await row.ReadAsync(cancellationToken))
+            await using (var reader = await batch.ExecuteReaderAsync(cancellationToken))
+                await Database.ReadToEndAsync(reader, row =>
                 {
                     var lease = new ExecutionLease(new(row.GetGuid(0)), new(row.GetGuid(1)), row.GetGuid(2), row.GetInt32(3));
                     leases.Add(lease.ExecutionId, (lease, row.GetFieldValue<DateTimeOffset>(4)));
-                }
-            }
-            var claimed = leases.Count == 0 ? [] : await BeginAsync(connection, leases, cancellationToken);
-            await transaction.CommitAsync(cancellationToken);
-            return claimed;
+                }, cancellationToken);
+            return await BeginAsync(connection, leases, cancellationToken);
         }
         catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
         {
@@ -66,7 +62,7 @@ public sealed class ExecutionQueue
         }
     }
 
-    /// <summary>Marks what was claimed as running, and the steps that a lost worker left open as lost.</summary>
+    /// <summary>Marks what was claimed as running, and the steps that a lost worker left open as lost; commits.</summary>
     async Task<List<ClaimedExecution>> BeginAsync(
         NpgsqlConnection connection, Dictionary<Id<Execution>, (ExecutionLease Lease, DateTimeOffset Until)> leases, CancellationToken cancellationToken)
     {
@@ -84,31 +80,23 @@ public sealed class ExecutionQueue
         var held = leases.Values.Select(l => l.Lease).ToList();
         var again = held.Where(l => l.Fence > 1).ToList();
         var now = ExecutionRepository.DatabaseNow(clock);
-        await using var batch = new NpgsqlBatch(connection)
-        {
-            BatchCommands =
-            {
-                new NpgsqlBatchCommand(SetTenants(TenantList(held))),
-                new NpgsqlBatchCommand(Begin)
-                {
-                    Parameters = { Column(held, l => l.TenantId.Value), Column(held, l => l.ExecutionId.Value), Column(held, l => l.Fence), P(now) },
-                },
-            },
-        };
-        if (again.Count > 0)
-            batch.BatchCommands.Add(new NpgsqlBatchCommand(Lose) { Parameters = { Column(again, l => l.TenantId.Value), Column(again, l => l.ExecutionId.Value), P(now) } });
         var claimed = new List<ClaimedExecution>(held.Count);
-        await using var row = await batch.ExecuteReaderAsync(cancellationToken);
-        while (await row.ReadAsync(cancellationToken))
+        await using var batch = connection.CreateBatch();
+        if (held.Count > 0)
+        {
+            batch.BatchCommands.Add(new NpgsqlBatchCommand(Database.SetTenants(TenantList(held))));
+            batch.BatchCommands.Add(new Statement(Begin, Column(held, l => l.TenantId.Value), Column(held, l => l.ExecutionId.Value), Column(held, l => l.Fence), P(now)).ToCommand());
+        }
+        if (again.Count > 0)
+            batch.BatchCommands.Add(new Statement(Lose, Column(again, l => l.TenantId.Value), Column(again, l => l.ExecutionId.Value), P(now)).ToCommand());
+        batch.BatchCommands.Add(new NpgsqlBatchCommand("commit"));
+        await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
+        await Database.ReadToEndAsync(reader, row =>
         {
             var execution = ExecutionRow.Read(row);
             var (lease, until) = leases[execution.Id];
             claimed.Add(new ClaimedExecution(lease, execution, until));
-        }
-        while (await row.NextResultAsync(cancellationToken))
-        {
-            // The lost steps' update returns nothing; its errors come here.
-        }
+        }, cancellationToken);
         return [.. claimed.OrderByDescending(c => c.Execution.Priority).ThenBy(c => c.Execution.DueAt)];
     }
 

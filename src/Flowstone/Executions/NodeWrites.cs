@@ -23,7 +23,8 @@ sealed class NodeWrites
             on conflict do nothing),
         started as (
             insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, status, reason, error, started_at, finished_at, input_hash, output_hash)
-            select $1, $3, node, iteration, attempt, status, reason, error, started_at, greatest(started_at, finished_at), input_hash, output_hash
+            select $1, $3, node, iteration, attempt, status, reason, error, started_at,
+                   case when finished_at is not null then greatest(started_at, finished_at) end, input_hash, output_hash
               from step where started_at is not null
             on conflict do nothing returning 1),
         finished as (

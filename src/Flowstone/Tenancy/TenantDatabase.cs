@@ -4,7 +4,7 @@ using Npgsql;
 namespace Flowstone.Tenancy;
 
 /// <summary>The database as one tenant sees it. Every call is one transaction in one round trip; <c>$1</c> of a statement is the tenant.</summary>
-sealed class TenantDatabase(NpgsqlDataSource database, Id<Tenant> tenantId)
+sealed class TenantDatabase(Database database, Id<Tenant> tenantId)
 {
     readonly string tenants = tenantId.ToString();
 
@@ -15,7 +15,7 @@ sealed class TenantDatabase(NpgsqlDataSource database, Id<Tenant> tenantId)
     {
         try
         {
-            await using var db = new FlowstoneDb(FlowstoneDbOptions.For(database), tenantId);
+            await using var db = new FlowstoneDb(FlowstoneDbOptions.For(database.Source), tenantId);
             return await query(db);
         }
         catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)

@@ -8,11 +8,11 @@ namespace Flowstone.Tenancy;
 /// <summary>Finds and makes tenants. For operators and jobs; nothing here is for a tenant's own users.</summary>
 public sealed partial class TenantDirectory
 {
-    readonly NpgsqlDataSource app;
-    readonly NpgsqlDataSource worker;
+    readonly Database app;
+    readonly Database worker;
     readonly TimeProvider clock;
 
-    internal TenantDirectory(NpgsqlDataSource app, NpgsqlDataSource worker, TimeProvider clock)
+    internal TenantDirectory(Database app, Database worker, TimeProvider clock)
         => (this.app, this.worker, this.clock) = (app, worker, clock);
 
     /// <param name="slug">Lower-case letters, digits and hyphens, at most 63, unique.</param>

@@ -20,6 +20,9 @@ static class TenantPolicies
     /// <summary>Claims work for all tenants. It is an <see cref="AppRole"/> with the reach of the policies named "worker" below, no more.</summary>
     public const string WorkerRole = "flowstone_worker";
 
+    /// <summary>Who signs in: may become the two above, and nothing by itself.</summary>
+    public const string Login = "flowstone";
+
     /// <param name="Command">ALL, SELECT, INSERT, UPDATE or DELETE.</param>
     /// <param name="Role">"public" for everybody.</param>
     /// <param name="Condition">As PostgreSQL writes it back; it guards both what is read and what is written.</param>

@@ -4,7 +4,6 @@ using Flowstone.Data;
 using Flowstone.Tenancy;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.Options;
-using Npgsql;
 using static Flowstone.Data.Sql;
 
 namespace Flowstone.Users;
@@ -26,10 +25,10 @@ public sealed class SignIn
     // Verified where there is no user, so that the answer takes as long as for one who is there.
     static readonly string nobody = hasher.HashPassword(hasher, Convert.ToHexString(RandomNumberGenerator.GetBytes(16)));
 
-    readonly NpgsqlDataSource app;
+    readonly Database app;
     readonly TimeProvider clock;
 
-    internal SignIn(NpgsqlDataSource app, TimeProvider clock) => (this.app, this.clock) = (app, clock);
+    internal SignIn(Database app, TimeProvider clock) => (this.app, this.clock) = (app, clock);
 
     internal static string HashPassword(string password)
     {

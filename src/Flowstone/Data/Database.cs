@@ -1,0 +1,68 @@
+using System.Data;
+using Flowstone.Tenancy;
+using Npgsql;
+
+namespace Flowstone.Data;
+
+/// <summary>
+/// The database as one role sees it. The role is taken per transaction, as the tenant is: whoever signs in has no right of his own,
+/// one pool serves all roles, and a transaction-mode pooler may stand between.
+/// </summary>
+/// <param name="role">One of <see cref="TenantPolicies"/>' roles.</param>
+sealed class Database(NpgsqlDataSource source, string role)
+{
+    public NpgsqlDataSource Source => source;
+
+    /// <summary>
+    /// Runs the statements as one transaction in one round trip: <c>begin</c>, role and tenants, the statements, <c>commit</c>.
+    /// Both are set by <c>set local</c>, which Citus passes on to its workers (design section 3).
+    /// </summary>
+    /// <param name="tenants">Guids in "D" form with commas between; with the role the only thing ever interpolated.</param>
+    /// <param name="read">Is called once per row of the statement that returns rows.</param>
+    /// <returns>Rows affected, per statement.</returns>
+    public async Task<int[]> TransactAsync(
+        string? tenants, IReadOnlyList<Statement> statements, Action<NpgsqlDataReader>? read, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var connection = await source.OpenConnectionAsync(cancellationToken);
+            await using var batch = connection.CreateBatch();
+            Begin(batch, tenants);
+            var first = batch.BatchCommands.Count;
+            foreach (var statement in statements)
+                batch.BatchCommands.Add(statement.ToCommand());
+            batch.BatchCommands.Add(new NpgsqlBatchCommand("commit"));
+            await using (var reader = await batch.ExecuteReaderAsync(CommandBehavior.Default, cancellationToken))
+                await ReadToEndAsync(reader, read, cancellationToken);
+            return [.. Enumerable.Range(first, statements.Count).Select(i => (int)batch.BatchCommands[i].RecordsAffected)];
+        }
+        catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
+        {
+            throw explained;
+        }
+    }
+
+    /// <summary>Adds to a batch what opens a transaction.</summary>
+    public void Begin(NpgsqlBatch batch, string? tenants)
+    {
+        batch.BatchCommands.Add(new NpgsqlBatchCommand("begin"));
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(SetRole(role)));
+        if (tenants is not null)
+            batch.BatchCommands.Add(new NpgsqlBatchCommand(SetTenants(tenants)));
+    }
+
+    /// <summary>Reads to the very end, where alone a failed commit tells of itself.</summary>
+    public static async Task ReadToEndAsync(NpgsqlDataReader reader, Action<NpgsqlDataReader>? read, CancellationToken cancellationToken)
+    {
+        do
+        {
+            while (await reader.ReadAsync(cancellationToken))
+                read?.Invoke(reader);
+        }
+        while (await reader.NextResultAsync(cancellationToken));
+    }
+
+    public static string SetRole(string role) => $"set local role {role}";
+
+    public static string SetTenants(string tenants) => $"set local flowstone.tenants = '{tenants}'";
+}

@@ -1,0 +1,71 @@
+using Flowstone.Data;
+using Flowstone.Tenancy;
+using Flowstone.Tests;
+using Npgsql;
+
+[assembly: AssemblyFixture(typeof(TestDatabase))]
+
+namespace Flowstone.Tests;
+
+/// <summary>One throw-away PostgreSQL with one migrated database for the whole run. Every test brings a tenant of its own.</summary>
+public sealed class TestDatabase : IAsyncLifetime
+{
+    const string Name = "flowstone_test";
+
+    EmbeddedPostgres postgres = null!;
+    int copies;
+
+    internal NpgsqlDataSource Source { get; private set; } = null!;
+
+    public string Binaries => postgres.Binaries;
+
+    public async ValueTask InitializeAsync()
+    {
+        postgres = await EmbeddedPostgres.StartThrowAwayAsync();
+        await ExecuteAsync("postgres", $"create database {Name}");
+        await new DatabaseInstaller(SuperuserConnectionString()).RunAsync();
+        var options = new FlowstoneOptions { ConnectionString = AppConnectionString(), PoolMax = 20, PoolMin = 0 };
+        Source = FlowstoneStore.Connect(options);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Source.DisposeAsync();
+        await postgres.DisposeAsync();
+    }
+
+    public string AppConnectionString(string database = Name) => postgres.ConnectionString(database, TenantPolicies.Login);
+
+    public string SuperuserConnectionString(string database = Name) => postgres.ConnectionString(database) + ";Pooling=false";
+
+    /// <summary>A tenant of its own, with a clock that stands still until it is moved.</summary>
+    public async Task<TestTenant> NewTenantAsync() => await TestTenant.CreateAsync(Source);
+
+    /// <summary>A migrated database of its own, for what crosses tenants. Dropped with the cluster.</summary>
+    public async Task<string> NewDatabaseAsync()
+    {
+        var copy = $"copy_{Interlocked.Increment(ref copies)}";
+        await ExecuteAsync("postgres", $"create database {copy}");
+        await new DatabaseInstaller(SuperuserConnectionString(copy)).RunAsync();
+        return copy;
+    }
+
+    /// <summary>Runs SQL as the superuser, past every policy.</summary>
+    public async Task ExecuteAsync(string database, string sql)
+    {
+        await using var connection = new NpgsqlConnection(SuperuserConnectionString(database));
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        await command.ExecuteNonQueryAsync();
+    }
+
+    /// <summary>One value, as the superuser sees it.</summary>
+    public async Task<T> ScalarAsync<T>(string sql, params NpgsqlParameter[] parameters)
+    {
+        await using var connection = new NpgsqlConnection(SuperuserConnectionString());
+        await connection.OpenAsync();
+        await using var command = new NpgsqlCommand(sql, connection);
+        command.Parameters.AddRange(parameters);
+        return (T)(await command.ExecuteScalarAsync())!;
+    }
+}
