@@ -1,1 +1,3 @@
-Console.WriteLine("server");
+using Flowstone.Cli;
+
+return await FlowstoneCommand.RunAsync(args);

@@ -29,11 +29,12 @@ public sealed class DatabaseHealth
             await using var db = new FlowstoneDb(FlowstoneDbOptions.For(source), default);
             await using var connection = await source.OpenConnectionAsync(cancellationToken);
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-            if (await ScalarAsync<bool>(connection, "select to_regclass('flowstone.schema_migrations') is null", cancellationToken))
-                return new(["The database has no Flowstone schema: run 'flowstone migrate'."], null);
-            if (!await ScalarAsync<bool>(connection, $"select pg_has_role('{TenantPolicies.AppRole}', 'member') and pg_has_role('{TenantPolicies.WorkerRole}', 'member')", cancellationToken))
-                return new([$"The database's user may not become {TenantPolicies.AppRole} and {TenantPolicies.WorkerRole}: connect as {TenantPolicies.Login}, or grant the two roles."], null);
+            const string MayTakeRoles = $"select bool_and(pg_has_role(oid, 'member')) and count(*) = 2 from pg_roles where rolname in ('{TenantPolicies.AppRole}', '{TenantPolicies.WorkerRole}')";
+            if (!await ScalarAsync<bool>(connection, MayTakeRoles, cancellationToken))
+                return new([$"The database's user may not become {TenantPolicies.AppRole} and {TenantPolicies.WorkerRole}: connect as {TenantPolicies.Login}, or grant the two roles. If there are none yet, run 'flowstone migrate'."], null);
             await ExecuteAsync(connection, Database.SetRole(TenantPolicies.AppRole), cancellationToken);
+            if (!await ScalarAsync<bool>(connection, "select coalesce((select has_schema_privilege(oid, 'usage') from pg_namespace where nspname = 'flowstone'), false) and to_regclass('flowstone.schema_migrations') is not null", cancellationToken))
+                return new(["The database has no Flowstone schema: run 'flowstone migrate'."], null);
             var problems = new List<string>();
             var applied = await ScalarAsync<string[]>(connection, "select array_agg(migration_id::text) from flowstone.schema_migrations", cancellationToken);
             var missing = db.Database.GetMigrations().Except(applied).ToList();
@@ -63,8 +64,7 @@ public sealed class DatabaseHealth
             await using var connection = await source.OpenConnectionAsync(cancellationToken);
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
             await ExecuteAsync(connection, Database.SetRole(TenantPolicies.AppRole), cancellationToken);
-            var created = await ScalarAsync<int>(connection,
-                $"select flowstone.create_partitions(now() - interval '7 days', now() + interval '{DatabaseInstaller.Horizon.Days} days')", cancellationToken);
+            var created = await ScalarAsync<int>(connection, DatabaseInstaller.CreatePartitions, cancellationToken);
             await transaction.CommitAsync(cancellationToken);
             return created;
         }

@@ -1,5 +1,7 @@
 using Flowstone.Tenancy;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Migrations;
 using Npgsql;
 
 namespace Flowstone.Data;
@@ -13,7 +15,76 @@ public sealed class DatabaseInstaller(string connectionString)
     /// <summary>How far ahead partitions are made.</summary>
     internal static readonly TimeSpan Horizon = TimeSpan.FromDays(28);
 
+    internal static readonly string CreatePartitions = $"select flowstone.create_partitions(now() - interval '7 days', now() + interval '{Horizon.Days} days')";
+
     const long LockKey = 0x666c6f7773746f6e; // "flowston": one installer at a time
+
+    /// <summary>Makes an empty database on a server, if it has none of that name.</summary>
+    /// <param name="server">A connection string of somebody who may create databases.</param>
+    /// <param name="name">Lower-case letters, digits and underscores.</param>
+    public static async Task CreateDatabaseAsync(string server, string name, CancellationToken cancellationToken = default)
+    {
+        CheckName(name);
+        try
+        {
+            await ExecuteAsync(server, $"create database {name}", cancellationToken);
+        }
+        catch (ConflictException)
+        {
+            // It is there, or somebody made it at the same moment: as wanted.
+        }
+    }
+
+    /// <summary>Deletes a database with all that is in it, and ends its connections.</summary>
+    public static Task DropDatabaseAsync(string server, string name, CancellationToken cancellationToken = default)
+    {
+        CheckName(name);
+        return ExecuteAsync(server, $"drop database if exists {name} with (force)", cancellationToken);
+    }
+
+    static void CheckName(string name)
+    {
+        if (name.Length is 0 or > 63 || !name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '_'))
+            throw new InvalidInputException("database", "must be 1 to 63 lower-case letters, digits and underscores.");
+    }
+
+    static async Task ExecuteAsync(string server, string sql, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await using var connection = new NpgsqlConnection(server);
+            await connection.OpenAsync(cancellationToken);
+            await using var command = new NpgsqlCommand(sql, connection);
+            await command.ExecuteNonQueryAsync(cancellationToken);
+        }
+        catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
+        {
+            throw explained;
+        }
+    }
+
+    /// <summary>Migrations that the database lacks.</summary>
+    public async Task<IReadOnlyList<string>> PendingAsync(CancellationToken cancellationToken = default)
+    {
+        try
+        {
+            await using var connection = new NpgsqlConnection(connectionString);
+            await using var db = new FlowstoneDb(FlowstoneDbOptions.Create(connection), default);
+            return [.. await db.Database.GetPendingMigrationsAsync(cancellationToken)];
+        }
+        catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
+        {
+            throw explained;
+        }
+    }
+
+    /// <summary>The whole schema as one script that can be run again: roles, migrations, policies, partitions.</summary>
+    public static string Script()
+    {
+        using var db = new FlowstoneDb(FlowstoneDbOptions.CreateWithoutDatabase(), default);
+        var migrations = db.GetService<IMigrator>().GenerateScript(options: MigrationsSqlGenerationOptions.Idempotent);
+        return $"{CreateRoles};\nset role {TenantPolicies.OwnerRole};\n{migrations}\n{TenantPolicies.ApplyScript(db.Model)}\n{CreatePartitions};\n";
+    }
 
     /// <returns>The migrations that were applied now.</returns>
     /// <exception cref="UnavailableException">The database cannot be reached.</exception>
@@ -23,9 +94,9 @@ public sealed class DatabaseInstaller(string connectionString)
         {
             await using var connection = new NpgsqlConnection(connectionString);
             await connection.OpenAsync(cancellationToken);
-            await ExecuteAsync($"select pg_advisory_lock({LockKey})");
-            await ExecuteAsync(CreateRoles);
-            await ExecuteAsync($"set role {TenantPolicies.OwnerRole}");
+            await RunSqlAsync($"select pg_advisory_lock({LockKey})");
+            await RunSqlAsync(CreateRoles);
+            await RunSqlAsync($"set role {TenantPolicies.OwnerRole}");
 
             await using var db = new FlowstoneDb(FlowstoneDbOptions.Create(connection), default);
             var pending = (await db.Database.GetPendingMigrationsAsync(cancellationToken)).ToList();
@@ -33,13 +104,13 @@ public sealed class DatabaseInstaller(string connectionString)
             if ((await TenantPolicies.FindDriftAsync(connection, db.Model, cancellationToken)).Count > 0)
             {
                 await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-                await ExecuteAsync(TenantPolicies.ApplyScript(db.Model));
+                await RunSqlAsync(TenantPolicies.ApplyScript(db.Model));
                 await transaction.CommitAsync(cancellationToken);
             }
-            await ExecuteAsync($"select flowstone.create_partitions(now() - interval '7 days', now() + interval '{Horizon.Days} days')");
+            await RunSqlAsync(CreatePartitions);
             return pending;
 
-            async Task ExecuteAsync(string sql)
+            async Task RunSqlAsync(string sql)
             {
                 await using var command = new NpgsqlCommand(sql, connection);
                 await command.ExecuteNonQueryAsync(cancellationToken);

@@ -19,11 +19,11 @@ public static partial class JsonDocuments
     /// <exception cref="InvalidInputException">
     /// Too big, not UTF-8, too deep, or not JSON; the message names line and column. The field is <c>$</c>.
     /// </exception>
-    public static JsonElement Parse(ReadOnlyMemory<byte> utf8)
+    public static JsonElement Parse(ReadOnlyMemory<byte> utf8, int maxBytes = MaxBytes)
     {
         var text = utf8.Span;
-        if (text.Length > MaxBytes)
-            throw Refused(FormattableString.Invariant($"is {text.Length:N0} bytes long; at most {MaxBytes:N0} are allowed."));
+        if (text.Length > maxBytes)
+            throw Refused(FormattableString.Invariant($"is {text.Length:N0} bytes long; at most {maxBytes:N0} are allowed."));
 
         text = WithoutByteOrderMark(text);
         if (text.Trim(" \t\r\n"u8).IsEmpty)

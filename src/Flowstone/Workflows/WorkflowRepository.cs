@@ -176,12 +176,12 @@ public sealed class WorkflowRepository
                 .Select(v => new WorkflowVersionSummary(v.Number, v.Message, v.AuthorId, v.CreatedAt)).ToListAsync(cancellationToken);
         });
 
-    /// <summary>Every import key of the tenant, with its workflow and the hash of what was imported last.</summary>
-    internal async Task<Dictionary<string, (Id<Workflow> Id, byte[] Hash)>> ImportedAsync(CancellationToken cancellationToken)
-    {
-        var found = await database.QueryAsync(
-            "select import_key, id, import_hash from flowstone.workflows where tenant_id = $1 and import_key is not null", [],
-            row => (Key: row.GetString(0), Id: new Id<Workflow>(row.GetGuid(1)), Hash: row.GetFieldValue<byte[]>(2)), cancellationToken);
-        return found.ToDictionary(f => f.Key, f => (f.Id, f.Hash), StringComparer.Ordinal);
-    }
+    /// <summary>Where each workflow of the tenant came from, for imports and exports; oldest first.</summary>
+    internal Task<List<WorkflowOrigin>> OriginsAsync(CancellationToken cancellationToken)
+        => database.QueryAsync("select id, name, import_key, import_hash from flowstone.workflows where tenant_id = $1 order by id", [],
+            row => new WorkflowOrigin(new(row.GetGuid(0)), row.GetString(1), row.Get<string>(2), row.Get<byte[]>(3)), cancellationToken);
 }
+
+/// <param name="Key">Names the imported document; null if the workflow was not imported.</param>
+/// <param name="Hash">Of the document as it was imported last.</param>
+sealed record WorkflowOrigin(Id<Workflow> Id, string Name, string? Key, byte[]? Hash);

@@ -1,0 +1,44 @@
+using System.CommandLine;
+using System.Globalization;
+using Flowstone.Workflows.N8n;
+
+namespace Flowstone.Cli;
+
+static class ImportCommand
+{
+    const int MostNotes = 20;
+
+    public static Command Create()
+    {
+        var path = new Argument<string>("path") { Description = "A .json file with one workflow or an array of them, or a folder of such files." };
+        var n8n = new Command("n8n", "Bring in workflows that n8n exported. Again is harmless: what changed gets a new version, the rest stays.\n\n"
+            + "Example: flowstone import n8n ./workflows")
+        { path, StoreOptions.Tenant, StoreOptions.Json };
+        n8n.SetAction(async (arguments, cancellationToken) =>
+        {
+            await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);
+            var importer = new N8nImporter(await open.TenantAsync(arguments, cancellationToken));
+            var report = await Output.WithProgressAsync("Importing", progress => importer.RunAsync(arguments.GetRequiredValue(path), progress, cancellationToken));
+            if (arguments.GetValue(StoreOptions.Json))
+                Output.Json(report);
+            else
+                Print(report);
+            return report.Failures.Count == 0 ? 0 : 1;
+        });
+        return new Command("import", "Bring in what other systems stored.") { n8n };
+    }
+
+    static void Print(N8nImportReport report)
+    {
+        foreach (var failure in report.Failures)
+            Output.Error($"{failure.Document}: {failure.Message}");
+
+        // Hundreds of documents may have the same blemish: the first ones show it, the number tells how common it is.
+        foreach (var warning in report.Warnings.Take(MostNotes))
+            Output.Note($"{warning.Document}: {warning.Message}");
+        if (report.Warnings.Count > MostNotes)
+            Output.Note($"… and {report.Warnings.Count - MostNotes:N0} more of these; all with --json.");
+        Output.Line(string.Create(CultureInfo.InvariantCulture,
+            $"{report.Workflows:N0} workflows, {report.Nodes:N0} nodes: {report.Created:N0} new, {report.Updated:N0} changed, {report.Unchanged:N0} unchanged, {report.Failures.Count:N0} failed"));
+    }
+}

@@ -1,0 +1,38 @@
+using System.CommandLine;
+using Flowstone.Data;
+
+namespace Flowstone.Cli;
+
+static class MigrateCommand
+{
+    public static Command Create()
+    {
+        var status = new Option<bool>("--status") { Description = "Only say what is missing; exit code 1 if anything is." };
+        var script = new Option<bool>("--script") { Description = "Only write the SQL of all migrations, for reading or for somebody else to run." };
+        var command = new Command("migrate", "Make the database's schema, roles, policies and partitions current. The database's user must be an administrator here.\n\n"
+            + "Example: DATABASE_URL=postgres://admin@db/flowstone flowstone migrate") { status, script };
+        command.SetAction(async (arguments, cancellationToken) =>
+        {
+            if (arguments.GetValue(script))
+            {
+                Output.Line(DatabaseInstaller.Script());
+                return 0;
+            }
+            await using var postgres = OpenStore.GivenDatabase(arguments) is null ? await OpenStore.StartOwnAsync(arguments, cancellationToken) : null;
+            if (postgres is not null && !arguments.GetValue(status))
+                await DatabaseInstaller.CreateDatabaseAsync(postgres.ConnectionString() + ";Pooling=false", OpenStore.DatabaseName, cancellationToken);
+            var installer = new DatabaseInstaller(OpenStore.GivenDatabase(arguments) is { } given
+                ? DatabaseUrl.Parse(given).ConnectionString : postgres!.ConnectionString(OpenStore.DatabaseName) + ";Pooling=false");
+            if (arguments.GetValue(status))
+            {
+                var pending = await installer.PendingAsync(cancellationToken);
+                Output.Line(pending.Count == 0 ? "The schema is current." : $"Missing: {string.Join(", ", pending)}. Run: flowstone migrate");
+                return pending.Count == 0 ? 0 : 1;
+            }
+            var applied = await installer.RunAsync(cancellationToken);
+            Output.Line(applied.Count == 0 ? "The schema was current; roles, policies and partitions are checked." : $"Applied: {string.Join(", ", applied)}");
+            return 0;
+        });
+        return command;
+    }
+}

@@ -1,0 +1,60 @@
+# What the scripts at the root need from the machine. Sourced, not run.
+# Each function installs with apt what is missing where that is possible, and otherwise says what to install.
+
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_SKIP_FIRST_TIME_EXPERIENCE=1
+
+say() { printf '%s\n' "$*" >&2; }
+
+need_dotnet() {
+    command -v dotnet >/dev/null || { say "The .NET SDK 10 is missing. Install it (package dotnet-sdk-10.0) and put dotnet on the PATH."; exit 1; }
+    case "$(dotnet --version 2>/dev/null)" in
+        1[0-9].*) ;;
+        *) say "Flowstone needs the .NET SDK 10; here is $(dotnet --version 2>/dev/null || echo none). Install dotnet-sdk-10.0."; exit 1 ;;
+    esac
+}
+
+# apt PACKAGE…: installs as root, or through sudo where that asks for no password.
+apt_install() {
+    local as=()
+    command -v apt-get >/dev/null || return 1
+    [ "$(id -u)" = 0 ] || { sudo -n true 2>/dev/null || return 1; as=(sudo -n); }
+    say "Installing $* with apt …"
+    "${as[@]}" apt-get update -qq >/dev/null &&
+        "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+}
+
+need_postgres() {
+    [ -n "${FLOWSTONE_POSTGRES_BIN:-}" ] && return
+    ls /usr/lib/postgresql/*/bin/initdb /opt/homebrew/opt/postgresql@*/bin/initdb /usr/local/opt/postgresql@*/bin/initdb >/dev/null 2>&1 && return
+    command -v initdb >/dev/null && return
+    # Debian would start a cluster of its own at once; Flowstone runs its own.
+    if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
+        mkdir -p /etc/postgresql-common && printf 'create_main_cluster = false\n' >/etc/postgresql-common/createcluster.conf
+    fi
+    apt_install postgresql && return
+    say "PostgreSQL 15 or later is missing. Install it:  sudo apt-get install postgresql   (macOS: brew install postgresql@17)"
+    say "A server of yours will do, too: set DATABASE_URL."
+    exit 1
+}
+
+need_chromium() {
+    [ -x /usr/bin/chromium ] && return
+    apt_install chromium && return
+    say "Chromium is missing, so the browser test is skipped. Install it:  sudo apt-get install chromium"
+}
+
+# build PROJECT ASSEMBLY: silent when all is well, the compiler's words when not. Nothing to do if no source is newer than the assembly.
+build() {
+    local log root=$(dirname "${BASH_SOURCE[0]}")/..
+    [ -e "$2" ] && [ -z "$(find "$root/src" "$root"/Directory.*.props "$root/BannedSymbols.txt" \( -name bin -o -name obj \) -prune -o -type f -newer "$2" -print -quit)" ] && return
+    [ -e "$2" ] || say "Building …"
+    log=$(mktemp)
+    # No node and no compiler server stays behind when the command ends.
+    if ! dotnet build "$1" -v q -nologo -nodeReuse:false -p:UseSharedCompilation=false >"$log" 2>&1; then
+        cat "$log" >&2
+        rm -f "$log"
+        exit 1
+    fi
+    rm -f "$log"
+    touch "$2"
+}
