@@ -23,7 +23,7 @@ public sealed class N8nPropertyTests
     [Fact]
     public void The_generator_makes_edges_and_not_only_oddities()
     {
-        var withEdges = OddN8nDocuments.Documents.Sample(25, 300)
+        var withEdges = OddN8nDocuments.Documents.Resize(25).Sample(300)
             .Count(json => N8nDocuments.Read(json).Definition.TryGetProperty("edges", out var edges) && edges.GetArrayLength() > 0);
         Assert.InRange(withEdges, 30, 300);
     }
