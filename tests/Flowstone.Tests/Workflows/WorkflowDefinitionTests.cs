@@ -63,6 +63,10 @@ public sealed class WorkflowDefinitionTests
         => Assert.Equal(20, Errors($$"""{"nodes":[{{string.Join(',', Enumerable.Repeat("1", 100))}}]}""").Count);
 
     [Fact]
+    public void A_key_that_cannot_be_read_after_twenty_errors_does_no_harm()
+        => Assert.Equal(20, Errors($$"""{"nodes":[],"x":[{{string.Join(',', Enumerable.Repeat(@"""\u0000""", 20))}}],"\ud800ges":1}""").Count);
+
+    [Fact]
     public void Numbers_up_to_what_numeric_holds_are_stored_and_not_rounded()
         => Assert.Empty(Errors("""{"nodes":[],"x":[1e131071,1e-16383,0e999999,-9.99e131071,1.5e400,0.000e3,123456789012345678901234567890]}"""));
 
