@@ -11,19 +11,18 @@ sealed class StorableJson
     readonly FieldErrors errors;
     readonly int maxDepth;
     readonly List<Step> path = [];
+    bool keysAreReadable = true;
 
     StorableJson(FieldErrors errors, int maxDepth) => (this.errors, this.maxDepth) = (errors, maxDepth);
 
     /// <summary>Adds an error with its path for each thing that cannot be stored.</summary>
-    /// <returns>Whether all keys can be read: if not, looking a key up may throw.</returns>
+    /// <returns>Whether all keys are known to be readable: if not, looking a key up may throw.</returns>
     public static bool Check(JsonElement document, FieldErrors errors, int maxDepth = JsonDocuments.MaxDepth)
     {
         var check = new StorableJson(errors, maxDepth);
         check.Visit(document);
-        return check.keysAreReadable;
+        return check.keysAreReadable && !errors.IsFull;   // Full: the rest was not looked at.
     }
-
-    bool keysAreReadable = true;
 
     void Visit(JsonElement value)
     {

@@ -53,6 +53,8 @@ sealed class N8nReader(JsonElement document, string fallbackName)
         name = string.IsNullOrWhiteSpace(name) ? null : errors.ExpectText("name", document.Find("name"), 1, MaxNameLength);
         if (fallbackName.Length > MaxNameLength)
             errors.Add("name", $"is missing, and the name given instead has {fallbackName.Length} characters; at most {MaxNameLength} are allowed.");
+        if (fallbackName.Contains('\0'))
+            errors.Add("name", "is missing, and the name given instead contains U+0000, which PostgreSQL cannot store.");
         var nodes = N8nNodes.Read(document, errors);
         errors.ThrowIfAny();
         return (nodes, name);
