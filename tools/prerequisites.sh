@@ -46,7 +46,7 @@ need_chromium() {
 # build PROJECT ASSEMBLY: silent when all is well, the compiler's words when not. Nothing to do if no source is newer than the assembly.
 build() {
     local log root=$(dirname "${BASH_SOURCE[0]}")/..
-    [ -e "$2" ] && [ -z "$(find "$root/src" "$root"/Directory.*.props "$root/BannedSymbols.txt" \( -name bin -o -name obj \) -prune -o -type f -newer "$2" -print -quit)" ] && return
+    [ -e "$2" ] && [ -z "$(find "$root/src" "$1" "$root"/Directory.*.props "$root/BannedSymbols.txt" \( -name bin -o -name obj \) -prune -o -type f -newer "$2" -print -quit)" ] && return
     [ -e "$2" ] || say "Building …"
     log=$(mktemp)
     # No node and no compiler server stays behind when the command ends.

@@ -6,7 +6,7 @@ namespace Flowstone.Cli;
 
 static class ImportCommand
 {
-    const int MostNotes = 20;
+    const int MostNotes = 5;
 
     public static Command Create()
     {

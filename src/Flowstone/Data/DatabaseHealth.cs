@@ -36,7 +36,7 @@ public sealed class DatabaseHealth
             if (!await ScalarAsync<bool>(connection, "select coalesce((select has_schema_privilege(oid, 'usage') from pg_namespace where nspname = 'flowstone'), false) and to_regclass('flowstone.schema_migrations') is not null", cancellationToken))
                 return new(["The database has no Flowstone schema: run 'flowstone migrate'."], null);
             var problems = new List<string>();
-            var applied = await ScalarAsync<string[]>(connection, "select array_agg(migration_id::text) from flowstone.schema_migrations", cancellationToken);
+            var applied = await ScalarAsync<string[]>(connection, """select array_agg("MigrationId"::text) from flowstone.schema_migrations""", cancellationToken);
             var missing = db.Database.GetMigrations().Except(applied).ToList();
             if (missing.Count > 0)
                 problems.Add($"The schema lacks {missing.Count} migration(s), first {missing[0]}: run 'flowstone migrate'.");
