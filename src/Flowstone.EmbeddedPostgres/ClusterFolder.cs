@@ -38,7 +38,8 @@ sealed class ClusterFolder
             Directory.CreateDirectory(Path, FolderAccess.OwnerOnly);
         }
         await FolderAccess.TakeAsync(Path, user, cancellationToken);
-        if (!File.Exists(ChangeLock) && Directory.EnumerateFileSystemEntries(Path).Any() && !File.Exists(ChangeLock))
+        var strange = !File.Exists(ChangeLock) && Directory.EnumerateFileSystemEntries(Path).Any();
+        if (strange && !File.Exists(ChangeLock))   // asked again: another process may have begun meanwhile
             throw new EmbeddedPostgresException(
                 $"The folder {Path} holds files that are not of a cluster of ours. Name a folder of its own, for instance {Path}/postgres.");
         File.SetUnixFileMode(Path, FolderAccess.OwnerOnly);
