@@ -49,10 +49,7 @@ public sealed class BinariesTests
     [Fact]
     public async Task Data_of_another_major_version_are_left_alone()
     {
-        await using var folder = new TestFolder();
-        await using (await folder.StartAsync())
-        {
-        }
+        await using var folder = await TestFolder.WithClusterAsync();
         await File.WriteAllTextAsync(Path.Combine(folder.Data, "PG_VERSION"), "99\n");
 
         var error = await Assert.ThrowsAsync<EmbeddedPostgresException>(folder.StartAsync);

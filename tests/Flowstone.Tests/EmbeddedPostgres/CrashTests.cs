@@ -7,7 +7,7 @@ public sealed class CrashTests
     [Fact]
     public async Task After_kill_9_of_the_server_the_next_start_has_every_commit()
     {
-        await using var folder = new TestFolder();
+        await using var folder = await TestFolder.WithClusterAsync();
         var postgres = await folder.StartAsync();
         await postgres.AskAsync("create table kept as select 42 as answer");
         folder.KillServer();
@@ -22,7 +22,7 @@ public sealed class CrashTests
     [Fact]
     public async Task A_start_ends_the_busy_orphans_of_a_killed_server()
     {
-        await using var folder = new TestFolder();
+        await using var folder = await TestFolder.WithClusterAsync();
         await using var postgres = await folder.StartAsync();
         await using var connection = new NpgsqlConnection(postgres.ConnectionString() + ";Pooling=false");
         await connection.OpenAsync();
@@ -46,11 +46,8 @@ public sealed class CrashTests
     [InlineData("server of another cluster")]
     public async Task A_stale_pid_file_is_no_obstacle(string pid)
     {
-        await using var folder = new TestFolder();
-        await using var another = new TestFolder();
-        await using (await folder.StartAsync())
-        {
-        }
+        await using var folder = await TestFolder.WithClusterAsync();
+        await using var another = await TestFolder.WithClusterAsync();
         await using var anothers = await another.StartAsync();
         var number = pid switch { "self" => Environment.ProcessId.ToString(), "server of another cluster" => another.ServerPid.ToString(), _ => pid };
         await File.WriteAllTextAsync(Path.Combine(folder.Data, "postmaster.pid"),
@@ -94,7 +91,7 @@ public sealed class CrashTests
     [Fact]
     public async Task A_big_log_is_set_aside_once()
     {
-        await using var folder = new TestFolder();
+        await using var folder = await TestFolder.WithClusterAsync();
         await using (var first = await folder.StartAsync())
             Assert.True(File.Exists(first.LogFile));
         var log = Path.Combine(folder.Path, "postgres.log");

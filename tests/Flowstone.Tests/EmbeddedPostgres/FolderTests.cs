@@ -7,7 +7,7 @@ public sealed class FolderTests
     [Fact]
     public async Task A_long_path_gets_a_short_socket_which_is_removed_at_the_end()
     {
-        await using var folder = new TestFolder(string.Join('/', Enumerable.Repeat("a-folder-with-a-long-name", 5)));
+        await using var folder = await TestFolder.WithClusterAsync(string.Join('/', Enumerable.Repeat("a-folder-with-a-long-name", 5)));
         string socket;
         await using (var postgres = await folder.StartAsync())
         {

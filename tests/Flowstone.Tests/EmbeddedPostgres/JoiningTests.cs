@@ -8,7 +8,7 @@ public sealed class JoiningTests
     [Fact]
     public async Task The_server_runs_until_the_last_of_two_processes_leaves()
     {
-        await using var folder = new TestFolder();
+        await using var folder = await TestFolder.WithClusterAsync();
         var postgres = await folder.StartAsync();
         using var other = await OtherProcess.StartAsync(folder.Path);
         Assert.Equal("joined", other.FirstLine);
@@ -23,7 +23,7 @@ public sealed class JoiningTests
     [Fact]
     public async Task A_cluster_whose_only_process_was_killed_is_joined_and_stopped_by_the_next()
     {
-        await using var folder = new TestFolder();
+        await using var folder = await TestFolder.WithClusterAsync();
         using var other = await OtherProcess.StartAsync(folder.Path);
         Assert.Equal("started", other.FirstLine);
         await other.KillAsync();
@@ -37,10 +37,7 @@ public sealed class JoiningTests
     [Fact]
     public async Task Many_may_come_and_go_at_once()
     {
-        await using var folder = new TestFolder();
-        await using (await folder.StartAsync())
-        {
-        }
+        await using var folder = await TestFolder.WithClusterAsync();
         await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(async () =>
         {
             await using var postgres = await folder.StartAsync();
@@ -52,7 +49,7 @@ public sealed class JoiningTests
     [Fact]
     public async Task Two_spellings_of_a_folder_are_one_cluster()
     {
-        await using var folder = new TestFolder();
+        await using var folder = await TestFolder.WithClusterAsync();
         await using var postgres = await folder.StartAsync();
         var link = Path.Combine(Path.GetDirectoryName(folder.Path)!, "link");
         Directory.CreateSymbolicLink(link, folder.Path);
@@ -64,7 +61,7 @@ public sealed class JoiningTests
     [Fact]
     public async Task Asking_for_another_TCP_port_than_the_running_one_is_refused()
     {
-        await using var folder = new TestFolder();
+        await using var folder = await TestFolder.WithClusterAsync();
         await using var postgres = await folder.StartAsync();
 
         var error = await Assert.ThrowsAsync<EmbeddedPostgresException>(
@@ -76,7 +73,7 @@ public sealed class JoiningTests
     [Fact]
     public async Task TCP_that_was_asked_for_wants_a_password()
     {
-        await using var folder = new TestFolder();
+        await using var folder = await TestFolder.WithClusterAsync();
         await using var postgres = await Flowstone.EmbeddedPostgres.StartAsync(folder.Options with { TcpPort = FreePort() });
         await postgres.AskAsync("alter role postgres password 'secret'");
 

@@ -34,7 +34,7 @@ public sealed class StartAndStopTests
     [Fact]
     public async Task Nobody_but_the_owner_can_connect()
     {
-        await using var folder = new TestFolder();
+        await using var folder = await TestFolder.WithClusterAsync();
         await using var postgres = await folder.StartAsync();
 
         Assert.Equal("", await postgres.AskAsync("show listen_addresses"));
@@ -46,7 +46,7 @@ public sealed class StartAndStopTests
     [Fact]
     public async Task Stopping_twice_and_stopping_what_is_dead_already_are_fine()
     {
-        await using var folder = new TestFolder();
+        await using var folder = await TestFolder.WithClusterAsync();
         var postgres = await folder.StartAsync();
         folder.KillServer();
 
@@ -58,7 +58,7 @@ public sealed class StartAndStopTests
     [Fact]
     public async Task Stopping_after_the_folder_was_deleted_is_fine()
     {
-        await using var folder = new TestFolder();
+        await using var folder = await TestFolder.WithClusterAsync();
         var postgres = await folder.StartAsync();
         folder.KillServer();
         Directory.Delete(folder.Path, recursive: true);
@@ -70,10 +70,7 @@ public sealed class StartAndStopTests
     [Fact]
     public async Task A_cancelled_start_leaves_no_server()
     {
-        await using var folder = new TestFolder();
-        await using (await folder.StartAsync())
-        {
-        }
+        await using var folder = await TestFolder.WithClusterAsync();
         using var cancelled = new CancellationTokenSource();
         var starting = Flowstone.EmbeddedPostgres.StartAsync(folder.Options, cancelled.Token);
         await cancelled.CancelAsync();
@@ -91,7 +88,7 @@ public sealed class StartAndStopTests
         Environment.SetEnvironmentVariable("PGPORT", "1");
         try
         {
-            await using var folder = new TestFolder();
+            await using var folder = await TestFolder.WithClusterAsync();
             await using var postgres = await folder.StartAsync();
             Assert.Equal(folder.Data, await postgres.AskAsync("show data_directory"));
         }

@@ -19,6 +19,14 @@ sealed class TestFolder : IAsyncDisposable
         Settings = new Dictionary<string, string> { ["fsync"] = "off", ["shared_buffers"] = "16MB" },
     };
 
+    /// <summary>A folder with a stopped cluster in it.</summary>
+    public static async Task<TestFolder> WithClusterAsync(string name = "postgres")
+    {
+        var folder = new TestFolder(name);
+        await ClusterTemplate.CopyToAsync(folder.Path);
+        return folder;
+    }
+
     public Task<Flowstone.EmbeddedPostgres> StartAsync() => Flowstone.EmbeddedPostgres.StartAsync(Options);
 
     public int? ServerPid => Postmaster.Read(Data)?.Pid;

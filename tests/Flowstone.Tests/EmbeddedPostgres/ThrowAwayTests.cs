@@ -40,10 +40,7 @@ public sealed class ThrowAwayTests
     [Fact]
     public async Task A_durable_folder_cannot_be_thrown_away()
     {
-        await using var folder = new TestFolder();
-        await using (await folder.StartAsync())
-        {
-        }
+        await using var folder = await TestFolder.WithClusterAsync();
         var error = await Assert.ThrowsAsync<EmbeddedPostgresException>(
             () => Flowstone.EmbeddedPostgres.StartAsync(folder.Options with { Profile = EmbeddedPostgresProfile.ThrowAway }));
         Assert.Contains("is durable", error.Message);
