@@ -16,6 +16,11 @@ static class FolderAccess
             throw new EmbeddedPostgresException(
                 $"PostgreSQL does not run as root, and there is no OS user {user.Name} to run it as. Run as an ordinary user, or make one: useradd --system {user.Name}");
 
+        var root = await user.RunAsync("test", ["-x", "/"], "/", cancellationToken);
+        if (root.ExitCode != 0)   // not the folder is the obstacle: setpriv is, for instance BusyBox's, which cannot change the user
+            throw EmbeddedPostgresException.From($"PostgreSQL does not run as root, and no program can be started as OS user {user.Name}. "
+                + "Run as an ordinary user, or install setpriv of util-linux.", root.Output);
+
         var closed = Existing(folder);
         while (System.IO.Path.GetDirectoryName(closed) is { } parent && !await CanEnterAsync(parent))
             closed = parent;
