@@ -34,10 +34,11 @@ sealed class ClusterFolder
         if (OperatingSystem.IsWindows())
             throw new PlatformNotSupportedException("The embedded PostgreSQL needs Linux or macOS: it rests on Unix sockets, owners and locks.");
         var user = ClusterUser.Current;
-        await FolderAccess.CheckReachableAsync(Path, user, cancellationToken);
+        var parent = System.IO.Path.GetDirectoryName(Path) ?? throw new EmbeddedPostgresException($"{Path} cannot be a cluster's folder. Name one below it.");
+        await FolderAccess.CheckReachableAsync(parent, user, cancellationToken);
         if (!Directory.Exists(Path))
         {
-            Directory.CreateDirectory(System.IO.Path.GetDirectoryName(Path)!);
+            Directory.CreateDirectory(parent);
             Directory.CreateDirectory(Path, FolderAccess.OwnerOnly);
         }
         await FolderAccess.TakeAsync(Path, user, cancellationToken);

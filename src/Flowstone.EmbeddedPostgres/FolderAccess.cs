@@ -5,7 +5,7 @@ static class FolderAccess
 {
     public const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    /// <summary>As root: can the cluster's user come to this folder at all?</summary>
+    /// <summary>As root: can the cluster's user come as far as this folder, or the nearest one that exists?</summary>
     public static async Task CheckReachableAsync(string folder, ClusterUser user, CancellationToken cancellationToken)
     {
         if (!user.IsAnother || await CanEnterAsync(Existing(folder)))
@@ -35,8 +35,10 @@ static class FolderAccess
     /// <summary>Makes sure that the cluster's user owns the folder; gives it to him when it is root's and empty.</summary>
     public static async Task TakeAsync(string folder, ClusterUser user, CancellationToken cancellationToken)
     {
+        // In this order: once another process has put its lock there, the folder has its owner.
+        var empty = user.IsAnother && !Directory.EnumerateFileSystemEntries(folder).Any();
         var (_, owner) = await ClusterUser.OwnerOfAsync(folder, cancellationToken);
-        if (user.IsAnother && owner == "root" && !Directory.EnumerateFileSystemEntries(folder).Any())
+        if (empty && owner == "root")
         {
             await ClusterUser.RunAsSelfAsync("chown", ["-h", $"{user.Name}:", "--", folder], "/", cancellationToken);
             (_, owner) = await ClusterUser.OwnerOfAsync(folder, cancellationToken);

@@ -61,7 +61,7 @@ public sealed class ThrowAwayTests
     {
         await using var folder = new TestFolder();
         var options = folder.Options with { Profile = EmbeddedPostgresProfile.ThrowAway };
-        await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => Task.Run(async () =>
+        await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(async () =>
         {
             for (var i = 0; i < 2; i++)
             {
