@@ -53,6 +53,7 @@ public sealed class StartAndStopTests
         await postgres.StopAsync();
         await postgres.StopAsync();
         await postgres.DisposeAsync();
+        Assert.Empty(await ServerProcesses.ListAsync(folder.Data, CancellationToken.None));
     }
 
     [Fact]
@@ -61,7 +62,7 @@ public sealed class StartAndStopTests
         await using var folder = await TestFolder.WithClusterAsync();
         var postgres = await folder.StartAsync();
         folder.KillServer();
-        Directory.Delete(folder.Path, recursive: true);
+        await folder.DisposeAsync();   // with what is left of the server
 
         await postgres.DisposeAsync();
         Assert.False(Directory.Exists(folder.Path));
