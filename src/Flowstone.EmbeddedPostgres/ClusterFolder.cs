@@ -12,6 +12,9 @@ sealed class ClusterFolder
     public string ThrowAwayMark => System.IO.Path.Combine(Path, "throw-away");
     public ServerLog Log => new(System.IO.Path.Combine(Path, "postgres.log"));
 
+    /// <summary>Whether a process has got as far as locking it: what was only just made must not be taken for abandoned.</summary>
+    public bool IsBegun => File.Exists(ChangeLock);
+
     // Whoever starts or stops the cluster holds this one alone; whoever uses it holds the other one with the others.
     // So nobody can join between "I was the last" and the stop.
     string ChangeLock => System.IO.Path.Combine(Path, "change.lock");
@@ -31,14 +34,16 @@ sealed class ClusterFolder
         if (OperatingSystem.IsWindows())
             throw new PlatformNotSupportedException("The embedded PostgreSQL needs Linux or macOS: it rests on Unix sockets, owners and locks.");
         var user = ClusterUser.Current;
-        await FolderAccess.CheckReachableAsync(Path, user, cancellationToken);
+        var parent = System.IO.Path.GetDirectoryName(Path) ?? throw new EmbeddedPostgresException($"{Path} cannot be a cluster's folder. Name one below it.");
+        await FolderAccess.CheckReachableAsync(parent, user, cancellationToken);
         if (!Directory.Exists(Path))
         {
-            Directory.CreateDirectory(System.IO.Path.GetDirectoryName(Path)!);
+            Directory.CreateDirectory(parent);
             Directory.CreateDirectory(Path, FolderAccess.OwnerOnly);
         }
         await FolderAccess.TakeAsync(Path, user, cancellationToken);
-        if (!File.Exists(ChangeLock) && Directory.EnumerateFileSystemEntries(Path).Any() && !File.Exists(ChangeLock))
+        var strange = !IsBegun && Directory.EnumerateFileSystemEntries(Path).Any();
+        if (strange && !IsBegun)   // asked again: another process may have begun meanwhile
             throw new EmbeddedPostgresException(
                 $"The folder {Path} holds files that are not of a cluster of ours. Name a folder of its own, for instance {Path}/postgres.");
         File.SetUnixFileMode(Path, FolderAccess.OwnerOnly);

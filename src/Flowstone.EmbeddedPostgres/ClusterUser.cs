@@ -42,6 +42,8 @@ sealed record ClusterUser(string Name, bool IsAnother)
         // .NET can not tell a file's owner, and the layout of C's struct stat differs by machine.
         string[] format = OperatingSystem.IsMacOS() ? ["-f", "%Lp %Su"] : ["-c", "%a %U"];
         var stat = await RunAsSelfAsync("stat", [.. format, "--", path], "/", cancellationToken);
+        if (stat.ExitCode != 0 && !Directory.Exists(path))
+            throw new DirectoryNotFoundException(path);
         if (stat.ExitCode != 0)
             throw new EmbeddedPostgresException($"The owner of {path} cannot be told: {stat.Output.Trim()}");
         var words = stat.Output.Trim().Split(' ', 2);

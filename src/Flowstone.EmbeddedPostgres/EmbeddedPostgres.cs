@@ -120,10 +120,9 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
 
     async Task LeaveAsync()
     {
+        await using var released = use;   // whatever happens: else nobody after us would be the last
         using var change = await folder.LockForChangeAsync(TimeSpan.FromMinutes(1), CancellationToken.None);
-        if (change is null)   // somebody deleted the folder; its server notices within a minute and ends
-            await use.DisposeAsync();
-        else
+        if (change is not null)   // else somebody deleted the folder; its server notices within a minute and ends
             await LeaveAsync(folder, binaries, use);
     }
 
@@ -144,12 +143,17 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
 
     static async Task<FileStream> PrepareAndLockAsync(ClusterFolder folder, TimeSpan limit, CancellationToken cancellationToken)
     {
-        while (true)
-        {
-            await folder.PrepareAsync(cancellationToken);
-            if (await folder.LockForChangeAsync(limit, cancellationToken) is { } taken)
-                return taken;   // else the last user of a throw-away cluster deleted it while we waited
-        }
+        while (true)   // until the last user of a throw-away cluster does not delete it under our hands
+            try
+            {
+                await folder.PrepareAsync(cancellationToken);
+                if (await folder.LockForChangeAsync(limit, cancellationToken) is { } taken)
+                    return taken;
+            }
+            catch (Exception deleted) when (deleted is FileNotFoundException or DirectoryNotFoundException)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+            }
     }
 
     static async Task<EmbeddedPostgres> JoinOrStartAsync(

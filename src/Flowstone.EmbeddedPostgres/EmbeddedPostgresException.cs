@@ -12,11 +12,11 @@ public sealed class EmbeddedPostgresException : Exception
 
     /// <summary>A failure of one of PostgreSQL's programs, explained by what it wrote.</summary>
     internal static EmbeddedPostgresException From(string what, string output)
-        => new($"{what}{Advice(output)}{Environment.NewLine}{output.Trim()}");
+        => new($"{what}{Advice(output)}{Environment.NewLine}{string.Join(Environment.NewLine, output.Trim().Split('\n').TakeLast(20))}");
 
     /// <summary>A failure of the operating system in a file of the cluster.</summary>
     internal static EmbeddedPostgresException From(string folder, Exception cause)
-        => new($"The folder {folder} cannot be used: {cause.Message}{Advice(cause.Message)}", cause);
+        => new($"The folder {folder} cannot be used: {cause.Message.TrimEnd('.')}.{Advice(cause.Message)}", cause);
 
     // Texts of PostgreSQL and of the C library in English: children run with LC_ALL=C.
     static string Advice(string output)

@@ -5,7 +5,7 @@ static class FolderAccess
 {
     public const UnixFileMode OwnerOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
 
-    /// <summary>As root: can the cluster's user come to this folder at all?</summary>
+    /// <summary>As root: can the cluster's user come as far as this folder, or the nearest one that exists?</summary>
     public static async Task CheckReachableAsync(string folder, ClusterUser user, CancellationToken cancellationToken)
     {
         if (!user.IsAnother || await CanEnterAsync(Existing(folder)))
@@ -15,6 +15,11 @@ static class FolderAccess
         if (known.ExitCode != 0)
             throw new EmbeddedPostgresException(
                 $"PostgreSQL does not run as root, and there is no OS user {user.Name} to run it as. Run as an ordinary user, or make one: useradd --system {user.Name}");
+
+        var root = await user.RunAsync("test", ["-x", "/"], "/", cancellationToken);
+        if (root.ExitCode != 0)   // not the folder is the obstacle: setpriv is, for instance BusyBox's, which cannot change the user
+            throw EmbeddedPostgresException.From($"PostgreSQL does not run as root, and no program can be started as OS user {user.Name}. "
+                + "Run as an ordinary user, or install setpriv of util-linux.", root.Output);
 
         var closed = Existing(folder);
         while (System.IO.Path.GetDirectoryName(closed) is { } parent && !await CanEnterAsync(parent))
@@ -30,8 +35,10 @@ static class FolderAccess
     /// <summary>Makes sure that the cluster's user owns the folder; gives it to him when it is root's and empty.</summary>
     public static async Task TakeAsync(string folder, ClusterUser user, CancellationToken cancellationToken)
     {
+        // In this order: once another process has put its lock there, the folder has its owner.
+        var empty = user.IsAnother && !Directory.EnumerateFileSystemEntries(folder).Any();
         var (_, owner) = await ClusterUser.OwnerOfAsync(folder, cancellationToken);
-        if (user.IsAnother && owner == "root" && !Directory.EnumerateFileSystemEntries(folder).Any())
+        if (empty && owner == "root")
         {
             await ClusterUser.RunAsSelfAsync("chown", ["-h", $"{user.Name}:", "--", folder], "/", cancellationToken);
             (_, owner) = await ClusterUser.OwnerOfAsync(folder, cancellationToken);

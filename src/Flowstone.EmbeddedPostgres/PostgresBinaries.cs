@@ -26,7 +26,7 @@ sealed partial record PostgresBinaries(string Folder, Version Version)
     public static async Task<PostgresBinaries> ChooseAsync(
         IEnumerable<string> folders, int? clusterMajor, CancellationToken cancellationToken)
     {
-        var found = (await Task.WhenAll(folders.Where(HasPrograms).Distinct().Select(folder => ReadAsync(folder, cancellationToken))))
+        var found = (await Task.WhenAll(folders.Where(HasPrograms).Select(RealFolder).Distinct().Select(folder => ReadAsync(folder, cancellationToken))))
             .OfType<PostgresBinaries>().OrderByDescending(binaries => binaries.Version).ToList();
         if (found.FirstOrDefault(binaries => binaries.Version.Major == (clusterMajor ?? found[0].Version.Major)) is { } best
             && best.Version.Major >= OldestMajor)
@@ -46,6 +46,12 @@ sealed partial record PostgresBinaries(string Folder, Version Version)
     }
 
     static bool HasPrograms(string folder) => Needed.All(program => File.Exists(Path.Combine(folder, program)));
+
+    // A folder in PATH may have links to some of the programs only; pg_dump and the rest lie beside the real ones.
+    static string RealFolder(string folder)
+        => File.ResolveLinkTarget(Path.Combine(folder, "postgres"), returnFinalTarget: true) is FileInfo { DirectoryName: { } real } && HasPrograms(real)
+            ? real
+            : folder;
 
     static async Task<PostgresBinaries?> ReadAsync(string folder, CancellationToken cancellationToken)
     {

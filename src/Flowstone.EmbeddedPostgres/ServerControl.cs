@@ -29,6 +29,13 @@ sealed record ServerControl(ClusterFolder Folder, PostgresBinaries Binaries)
             throw new EmbeddedPostgresException(
                 $"A server answers in {gone.SocketFolder}, but is no process of this machine that we can see: a container runs it on the same folder. Stop it there first.");
 
+        await EndOrphansAsync(cancellationToken);
+        if (OperatingSystem.IsLinux())   // where we have seen that nobody is left; elsewhere PostgreSQL decides
+            Postmaster.Forget(Folder.Data);
+    }
+
+    async Task EndOrphansAsync(CancellationToken cancellationToken)
+    {
         List<int> orphans = [];
         foreach (var signal in (string[])["QUIT", "KILL"])
         {
@@ -39,8 +46,8 @@ sealed record ServerControl(ClusterFolder Folder, PostgresBinaries Binaries)
             foreach (var pid in orphans)
                 await PgCtlAsync(["kill", signal, pid.ToString()], cancellationToken);
         }
-        if (OperatingSystem.IsLinux())   // where we have seen that nobody is left; elsewhere PostgreSQL decides
-            Postmaster.Forget(Folder.Data);
+        await Poll.UntilAsync(
+            async () => (await ServerProcesses.ListAsync(Folder.Data, cancellationToken)).Count == 0, OrphansEndThemselves, cancellationToken);
     }
 
     /// <summary>Starts the server and returns once it takes connections.</summary>
@@ -76,10 +83,19 @@ sealed record ServerControl(ClusterFolder Folder, PostgresBinaries Binaries)
             await Folder.Log.TailAsync(logged, CancellationToken.None));
     }
 
-    /// <summary>Stops the server if it runs: open transactions are rolled back, committed ones are kept.</summary>
+    /// <summary>
+    /// Stops the server if it runs: open transactions are rolled back, committed ones are kept.
+    /// Where it was killed, ends its orphans: one has been seen to wait for ever for a lock of its dead postmaster.
+    /// </summary>
     /// <param name="immediately">Without writing memory to disk first; the next start then recovers as after a crash.</param>
     public async Task StopAsync(bool immediately, CancellationToken cancellationToken)
     {
+        if (await FindPostmasterAsync(cancellationToken) is null)
+        {
+            if (Postmaster.Read(Folder.Data) is not null)   // a server that stops in order removes its file
+                await EndOrphansAsync(cancellationToken);
+            return;
+        }
         if (!immediately && await StopAsync("fast", FastShutdown, cancellationToken))
             return;
         if (!immediately)

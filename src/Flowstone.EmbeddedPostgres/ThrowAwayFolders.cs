@@ -26,9 +26,10 @@ static class ThrowAwayFolders
             }
     }
 
-    // A folder that was just made and is not locked yet is removed too: its maker makes it again (LockForChangeAsync).
     static async Task RemoveIfAbandonedAsync(ClusterFolder folder, CancellationToken cancellationToken)
     {
+        if (!folder.IsBegun)
+            return;
         using var change = folder.TryLockForChange();
         if (change is null || folder.IsUsed())
             return;
