@@ -12,7 +12,7 @@ public sealed class TestDatabase : IAsyncLifetime
 {
     const string Name = "flowstone_test";
 
-    EmbeddedPostgres postgres = null!;
+    Flowstone.EmbeddedPostgres postgres = null!;
     int copies;
 
     internal NpgsqlDataSource Source { get; private set; } = null!;
@@ -21,7 +21,7 @@ public sealed class TestDatabase : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        postgres = await EmbeddedPostgres.StartThrowAwayAsync();
+        postgres = await Flowstone.EmbeddedPostgres.StartThrowAwayAsync();
         await ExecuteAsync("postgres", $"create database {Name}");
         await new DatabaseInstaller(SuperuserConnectionString()).RunAsync();
         var options = new FlowstoneOptions { ConnectionString = AppConnectionString(), PoolMax = 20, PoolMin = 0 };
