@@ -12,12 +12,13 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
     readonly ClusterFolder folder;
     readonly PostgresBinaries binaries;
     readonly FileStream use;
+    readonly EmbeddedPostgresOptions options;
     readonly Lock gate = new();
     Task? leaving;
 
-    EmbeddedPostgres(ClusterFolder folder, PostgresBinaries binaries, FileStream use, Postmaster server, bool joined)
+    EmbeddedPostgres(ClusterFolder folder, PostgresBinaries binaries, FileStream use, EmbeddedPostgresOptions options, Postmaster server, bool joined)
     {
-        (this.folder, this.binaries, this.use, Joined) = (folder, binaries, use, joined);
+        (this.folder, this.binaries, this.use, this.options, Joined) = (folder, binaries, use, options, joined);
         (SocketFolder, Port) = (server.SocketFolder, server.Port);
     }
 
@@ -105,6 +106,21 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
             ["Database"] = database,
         }.ConnectionString;
 
+    /// <summary>Starts the server again if it died: for a long-lived program that calls this now and then. Its connection string stays true.</summary>
+    /// <returns>True if it had died and was started; false if it runs, also where another process was faster.</returns>
+    /// <exception cref="EmbeddedPostgresException">It does not start; the message says why and what to do.</exception>
+    public async Task<bool> RestartIfDeadAsync(CancellationToken cancellationToken = default)
+    {
+        if (ServerProcesses.IsPostgres(Postmaster.Read(folder.Data)?.Pid ?? 0))
+            return false;
+        using var change = await folder.LockForChangeAsync(options.StartTimeout, cancellationToken);
+        var control = new ServerControl(folder, binaries);
+        if (change is null || await control.FindRunningAsync(options.StartTimeout, cancellationToken) is not null)
+            return false;
+        await StartServerAsync(control, folder, binaries, options, cancellationToken);
+        return true;
+    }
+
     /// <summary>Leaves the cluster. The last one to leave stops it, and deletes it if it is a throw-away. Again does nothing.</summary>
     /// <param name="cancellationToken">Ends only the waiting: what was begun goes on.</param>
     /// <exception cref="EmbeddedPostgresException">The server does not stop; the message names its process.</exception>
@@ -162,18 +178,25 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
         var control = new ServerControl(folder, binaries);
         if (await control.FindRunningAsync(options.StartTimeout, cancellationToken) is { } running)
             return options.TcpPort is null || (running.Port == options.TcpPort && running.ListenAddress != "")
-                ? new EmbeddedPostgres(folder, binaries, use, running, joined: true)
+                ? new EmbeddedPostgres(folder, binaries, use, options, running, joined: true)
                 : throw new EmbeddedPostgresException(
                     $"The cluster in {folder.Path} already runs (process {running.Pid}) {(running.ListenAddress == "" ? "without TCP" : $"on TCP port {running.Port}")}, "
                     + $"and port {options.TcpPort} was asked for. Ask for the same, or end the programs that use it first.");
 
         if (folder.MajorVersion() is null)
             await MakeAsync(folder, binaries, options.Profile, cancellationToken);
+        var started = await StartServerAsync(control, folder, binaries, options, cancellationToken);
+        return new EmbeddedPostgres(folder, binaries, use, options, started, joined: false);
+    }
+
+    static async Task<Postmaster> StartServerAsync(
+        ServerControl control, ClusterFolder folder, PostgresBinaries binaries, EmbeddedPostgresOptions options, CancellationToken cancellationToken)
+    {
         await control.RecoverAsync(cancellationToken);
         var socketFolder = Flowstone.SocketFolder.For(folder, ClusterConfiguration.Port(options));
         await Flowstone.SocketFolder.PrepareAsync(socketFolder, cancellationToken);
         await ClusterConfiguration.WriteAsync(folder, options, socketFolder, binaries, cancellationToken);
-        return new EmbeddedPostgres(folder, binaries, use, await control.StartAsync(options.StartTimeout, cancellationToken), joined: false);
+        return await control.StartAsync(options.StartTimeout, cancellationToken);
     }
 
     static async Task MakeAsync(ClusterFolder folder, PostgresBinaries binaries, EmbeddedPostgresProfile profile, CancellationToken cancellationToken)

@@ -20,6 +20,21 @@ public sealed class CrashTests
     }
 
     [Fact]
+    public async Task A_host_restarts_a_killed_server_in_its_place()
+    {
+        await using var folder = await TestFolder.WithClusterAsync();
+        await using var postgres = await folder.StartAsync();
+        await postgres.AskAsync("create table kept as select 42 as answer");
+        Assert.False(await postgres.RestartIfDeadAsync());
+        folder.KillServer();
+
+        var restarted = await Task.WhenAll(postgres.RestartIfDeadAsync(), postgres.RestartIfDeadAsync());
+
+        Assert.Single(restarted, r => r);
+        Assert.Equal("42", await postgres.AskAsync("select answer from kept"));
+    }
+
+    [Fact]
     public async Task A_start_ends_the_busy_orphans_of_a_killed_server()
     {
         await using var folder = await TestFolder.WithClusterAsync();
