@@ -10,9 +10,12 @@ static class FlowstoneCommand
     {
         StoreOptions.Database,
         StoreOptions.Data,
+        UpCommand.Create(),
+        ServeCommand.Create(),
         MigrateCommand.Create(),
         ImportCommand.Create(),
         ExportCommand.Create(),
+        SimulateCommand.Create(),
         TenantCommand.Create(),
         ResetCommand.Create(),
         HealthCommand.Create(),

@@ -86,12 +86,36 @@ sealed class OpenStore : IAsyncDisposable
     public async Task<TenantScope> TenantAsync(ParseResult arguments, CancellationToken cancellationToken)
     {
         var slug = arguments.GetValue(StoreOptions.Tenant)!;
-        var tenant = await Store.Tenants.FindAsync(slug, cancellationToken);
-        if (tenant is null && slug == StoreOptions.DefaultTenant)
-            tenant = await Store.Tenants.CreateAsync(slug, "Default", cancellationToken);
-        if (tenant is null)
-            throw new InvalidInputException("--tenant", $"there is no tenant '{slug}'. See: flowstone tenant list");
-        return Store.Tenant(tenant.Id, Actor.System("flowstone command line"));
+        var tenant = slug == StoreOptions.DefaultTenant ? await DefaultTenantAsync(cancellationToken)
+            : (await Store.Tenants.FindAsync(slug, cancellationToken))?.Id
+            ?? throw new InvalidInputException("--tenant", $"there is no tenant '{slug}'. See: flowstone tenant list");
+        return Store.Tenant(tenant, Actor.System("flowstone command line"));
+    }
+
+    public async Task<Id<Tenant>> DefaultTenantAsync(CancellationToken cancellationToken)
+        => (await Store.Tenants.FindAsync(StoreOptions.DefaultTenant, cancellationToken)
+            ?? await Store.Tenants.CreateAsync(StoreOptions.DefaultTenant, "Default", cancellationToken)).Id;
+
+    /// <summary>Starts Flowstone's own PostgreSQL again whenever it died, until cancelled. Nothing to do for a database that was given.</summary>
+    public async Task KeepPostgresAliveAsync(CancellationToken cancellationToken)
+    {
+        while (postgres is not null && !cancellationToken.IsCancellationRequested)
+        {
+            try
+            {
+                await Task.Delay(TimeSpan.FromSeconds(1), cancellationToken);
+                if (await postgres.RestartIfDeadAsync(cancellationToken))
+                    Output.Note("PostgreSQL had died and was started again.");
+            }
+            catch (OperationCanceledException)
+            {
+                return;
+            }
+            catch (EmbeddedPostgresException error)
+            {
+                Output.Error(error.Message);   // a full disk, say: try again, it may pass
+            }
+        }
     }
 
     public async ValueTask DisposeAsync()

@@ -45,6 +45,9 @@ public sealed class FlowstoneStore : IAsyncDisposable
     /// <summary>The repositories of one tenant, on behalf of one actor. Cheap: make one per request.</summary>
     public TenantScope Tenant(Id<Tenant> id, Actor actor) => new(new TenantDatabase(app, id), actor, clock, nodes);
 
+    /// <summary>The same store at another time: for demo data and imports of what happened in the past. Shares its connections.</summary>
+    internal FlowstoneStore At(TimeProvider time) => new(source, time);
+
     /// <summary>Closes the connections.</summary>
     public ValueTask DisposeAsync() => source.DisposeAsync();
 
