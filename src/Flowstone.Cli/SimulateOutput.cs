@@ -61,7 +61,7 @@ sealed class SimulateOutput(TextWriter output, bool json)
         else
         {
             output.WriteLine($"journal        {report.Journal.Events:N0} acknowledged events of {report.Journal.Runs.Count:N0} executions in "
-                + $"{report.Journal.Sessions:N0} sessions, {report.Journal.TornLines:N0} torn lines");
+                + $"{report.Journal.Sessions.Count:N0} sessions, {report.Journal.TornLines:N0} torn lines");
             output.WriteLine($"left over      {report.Measurements.FinishedExecutions:N0} executions finished now, "
                 + $"{report.Measurements.Resumed:N0} taken over, in {report.Elapsed.TotalSeconds:N1} s");
             WriteCheck(report.Check);
@@ -119,7 +119,7 @@ sealed class SimulateOutput(TextWriter output, bool json)
                 p99 = Ms(l.Histogram.Percentile(0.99)),
                 max = Ms(l.Histogram.Max),
             }),
-            journal = journal is null ? null : new { journal.Events, executions = journal.Runs.Count, journal.Sessions, journal.TornLines },
+            journal = journal is null ? null : new { journal.Events, executions = journal.Runs.Count, sessions = journal.Sessions.Count, journal.TornLines },
             check,
         }, Indented));
 

@@ -30,7 +30,7 @@ sealed class JournalFile
     /// <summary>Lines that a crash cut off: at most one per session.</summary>
     public int TornLines { get; private set; }
 
-    public int Sessions { get; private set; }
+    public HashSet<string> Sessions { get; } = new(StringComparer.Ordinal);
 
     public long Events { get; private set; }
 
@@ -55,12 +55,12 @@ sealed class JournalFile
             else
                 journal.Add(line[..^1].Split(' '), session!);
         }
-        return journal.Sessions > 0 ? journal : throw new SimulationException($"{path} is not a journal: it has no session.");
+        return journal.Sessions.Count > 0 ? journal : throw new SimulationException($"{path} is not a journal: it has no session.");
     }
 
     SimulatedRun Begin(string[] said)
     {
-        Sessions++;
+        Sessions.Add(said[1]);
         return new SimulatedRun(said[1], long.Parse(said[2], CultureInfo.InvariantCulture), 0,
             double.Parse(said[3], CultureInfo.InvariantCulture), Int(said[4]));
     }

@@ -10,11 +10,16 @@ namespace Flowstone.Cli.Simulation;
 sealed record CheckReport(long Executions, long Unfinished, long Steps, long Bodies, long Mismatches, IReadOnlyList<string> Examples);
 
 /// <summary>Reads back what was done, many executions at a time, and compares it with the plans.</summary>
-sealed class ResultCheck(Crew crew, bool whole)
+/// <param name="sessions">Whose executions are checked, also those whose start nobody lived to acknowledge.</param>
+/// <param name="whole">All must have finished.</param>
+sealed class ResultCheck(Crew crew, IReadOnlySet<string> sessions, bool whole)
 {
     const int MostExamples = 20;
     const int PageSize = 200;
     const int OfReadBack = 0x2001;
+
+    // Starters run side by side: the first that was acknowledged need not be the first that was made.
+    static readonly TimeSpan Slack = TimeSpan.FromSeconds(10);
 
     readonly ConcurrentQueue<string> examples = new();
     readonly ConcurrentDictionary<Guid, Id<Execution>> inputs = new();   // 16 bytes of hash: a Guid is only their container
@@ -25,7 +30,7 @@ sealed class ResultCheck(Crew crew, bool whole)
         var parallel = new ParallelOptions { MaxDegreeOfParallelism = Math.Clamp(crew.Options.Workers, 1, 8), CancellationToken = cancellationToken };
         await Parallel.ForEachAsync(runs, parallel, async (run, token) => await CheckAsync(run, token));
         if (runs.Count > 0)
-            await FindDoublesAsync(runs.Min(r => r.Execution), cancellationToken);
+            await FindOthersAsync(runs.Select(r => r.Execution).ToHashSet(), cancellationToken);
         return new CheckReport(executions, unfinished, steps, bodies, mismatches, [.. examples]);
     }
 
@@ -75,8 +80,8 @@ sealed class ResultCheck(Crew crew, bool whole)
             Report(stored.Id, $"is {stored.Status}, but {finish} was acknowledged");
     }
 
-    static async Task<SimulatedRun?> ReadRunAsync(ExecutionRepository repository, Execution stored, CancellationToken cancellationToken)
-        => stored.InputHash is { } hash && await repository.FindPayloadAsync(stored.Id, hash, cancellationToken) is { } input
+    async Task<SimulatedRun?> ReadRunAsync(ExecutionRepository repository, Execution stored, CancellationToken cancellationToken)
+        => stored.InputHash is { } hash && await AskAsync(() => repository.FindPayloadAsync(stored.Id, hash, cancellationToken), cancellationToken) is { } input
             ? SimulatedRun.Read(input.Bytes.Span) : null;
 
     async Task ReadBackAsync(ExecutionRepository repository, Execution stored, List<NodeExecution> nodes, CancellationToken cancellationToken)
@@ -92,21 +97,25 @@ sealed class ResultCheck(Crew crew, bool whole)
         }
     }
 
-    /// <summary>A start that was made again although the first had taken effect would be a second execution with the same input.</summary>
-    async Task FindDoublesAsync(Id<Execution> first, CancellationToken cancellationToken)
+    /// <summary>
+    /// Executions of the sessions that nobody knows of: their start was committed, but not acknowledged. They must be right too, and must
+    /// not be the double of one whose start was acknowledged.
+    /// </summary>
+    async Task FindOthersAsync(HashSet<Id<Execution>> known, CancellationToken cancellationToken)
     {
+        var first = known.Min();
         foreach (var tenant in crew.Catalog.TenantIds)
         {
             var repository = crew.Catalog.Scope(tenant).Executions;
             for (Id<Execution>? before = null; ;)
             {
                 var page = await AskAsync(() => repository.ListAsync(new ExecutionFilter(), before, PageSize, cancellationToken), cancellationToken);
-                foreach (var execution in page)
+                foreach (var execution in page.Where(e => !known.Contains(e.Id)))
                 {
-                    if (execution.InputHash is { Length: 16 } hash && inputs.TryGetValue(new Guid(hash), out var known) && known != execution.Id)
-                        Report(execution.Id, $"is there as well as {known}: one start made two executions");
+                    if (await ReadRunAsync(repository, execution, cancellationToken) is { } run && sessions.Contains(run.Session))
+                        await CheckAsync(new JournalRun(tenant, execution.Id), cancellationToken);
                 }
-                if (page.Count < PageSize || page[^1].Id.CreatedAt < first.CreatedAt)
+                if (page.Count < PageSize || page[^1].Id.CreatedAt < first.CreatedAt - Slack)
                     break;
                 before = page[^1].Id;
             }

@@ -44,7 +44,7 @@ sealed class Simulator(FlowstoneStore store, SimulationOptions options)
         var elapsed = Stopwatch.GetElapsedTime(begin);
 
         var interrupted = stop.IsCancellationRequested && !ledger.AllFinished;
-        var check = await new ResultCheck(crew, whole: !interrupted).RunAsync(Expected(ledger), CancellationToken.None);
+        var check = await new ResultCheck(crew, new HashSet<string> { session }, whole: !interrupted).RunAsync(Expected(ledger), CancellationToken.None);
         return new SimulationReport(options, interrupted, elapsed, Measurements, check);
 
         async Task<bool> AllDoneAsync()
@@ -74,7 +74,7 @@ sealed class Simulator(FlowstoneStore store, SimulationOptions options)
             }, stop, CancellationToken.None);
         }
         var elapsed = Stopwatch.GetElapsedTime(begin);
-        var check = await new ResultCheck(crew, whole: !stop.IsCancellationRequested).RunAsync(journal.Runs, CancellationToken.None);
+        var check = await new ResultCheck(crew, journal.Sessions, whole: !stop.IsCancellationRequested).RunAsync(journal.Runs, CancellationToken.None);
         return new JournalReport(journal, elapsed, Measurements, check);
     }
 

@@ -24,8 +24,10 @@ sealed class Workers(Crew crew, string name)
         finally
         {
             await end.CancelAsync();
-            await renewing.ContinueWith(_ => { }, TaskScheduler.Default);
+            await Task.WhenAny(renewing);
         }
+        if (renewing.IsFaulted)
+            await renewing;
 
         // One loop's failure ends the others too, after their step.
         async Task LoopUntilFailureAsync(int worker)

@@ -22,7 +22,7 @@ public sealed class JournalTests
 
         var read = JournalFile.Read(path);
 
-        Assert.Equal((2, 2, 1L), (read.Sessions, read.TornLines, read.Events));
+        Assert.Equal((2, 2, 1L), (read.Sessions.Count, read.TornLines, read.Events));
         Assert.Equal((run, new SimulatedRun("one", 9, 3, 0.25, 3)), Assert.Single(read.Runs).Started);
         File.Delete(path);
     }

@@ -74,6 +74,46 @@ public sealed class SimulatorTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task A_start_that_nobody_acknowledged_is_checked_and_a_double_is_found()
+    {
+        var tenant = await TenantAsync();
+        var workflow = await tenant.CreateWorkflowAsync();
+        var run = new SimulatedRun("lost", Seed: 1, Ordinal: 0, FailureRate: 0, MaxAttempts: 3);
+        using var input = run.Input();
+        var journal = Path.GetTempFileName();
+        var first = await tenant.Scope.Executions.StartAsync(new() { WorkflowId = workflow.Id, Input = input.Payload });
+        await using (var file = Journal.Append(journal, "lost", Small with { FailureRate = 0 }))
+            file.Started(new StartedRun(0, tenant.Id, workflow.Id, 1, first.Id));
+        Assert.Equal((1, 0), await CheckAsync());
+
+        using var other = (run with { Ordinal = 1 }).Input();
+        await tenant.Scope.Executions.StartAsync(new() { WorkflowId = workflow.Id, Input = other.Payload });
+        Assert.Equal((2, 0), await CheckAsync());
+
+        await tenant.Scope.Executions.StartAsync(new() { WorkflowId = workflow.Id, Input = input.Payload });
+        Assert.Equal((3, 1), await CheckAsync());
+        File.Delete(journal);
+
+        async Task<(long, long)> CheckAsync()
+        {
+            var check = (await new Simulator(Store, Small).CheckAsync(journal, default)).Check;
+            return (check.Executions, check.Mismatches);
+        }
+    }
+
+    [Fact]
+    public async Task Two_simulations_of_the_same_tenants_share_the_work_and_both_are_right()
+    {
+        var both = Small with { TenantSlugs = [(await TenantAsync()).Tenant.Slug, (await TenantAsync()).Tenant.Slug], Lease = TimeSpan.FromSeconds(2) };
+
+        var reports = await Task.WhenAll(new Simulator(Store, both).RunAsync(default), new Simulator(Store, both with { Seed = 2 }).RunAsync(default));
+
+        Assert.All(reports, report => Assert.Empty(report.Check.Examples));
+        Assert.All(reports, report => Assert.Equal((40, 0), (report.Check.Executions, report.Check.Unfinished)));
+        Assert.Equal(80, reports.Sum(report => report.Measurements.FinishedExecutions));
+    }
+
+    [Fact]
     public async Task A_stop_finishes_the_steps_at_hand_and_says_what_it_left()
     {
         var tenant = await TenantAsync();
