@@ -6,7 +6,7 @@ namespace Flowstone.Cli;
 /// <summary><c>flowstone simulate</c>: load as users make it, and a check that all of it was kept.</summary>
 static class SimulateCommand
 {
-    public static Command Create(Func<CancellationToken, Task<FlowstoneStore>> open)
+    public static Command Create()
     {
         var executions = new Option<int>("--executions", "-n") { Description = "How many executions to start.", DefaultValueFactory = _ => 1000 };
         var duration = new Option<int?>("--duration") { Description = "Start executions for so many seconds, instead of a number of them.", HelpName = "seconds" };
@@ -59,8 +59,8 @@ static class SimulateCommand
                 Journal = arguments.GetValue(journal)?.FullName,
             };
             var output = new SimulateOutput(arguments.InvocationConfiguration.Output, arguments.GetValue(json));
-            await using var store = await open(cancellationToken);
-            var simulator = new Simulator(store, options);
+            await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);
+            var simulator = new Simulator(open.Store, options);
             return arguments.GetValue(check) is { } file
                 ? output.Write(await output.WatchAsync(simulator.Measurements, total: null, simulator.CheckAsync(file.FullName, cancellationToken)))
                 : output.Write(await output.WatchAsync(simulator.Measurements, options.Duration is null ? options.Executions : null, simulator.RunAsync(cancellationToken)));
