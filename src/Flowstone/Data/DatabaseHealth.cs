@@ -10,6 +10,9 @@ namespace Flowstone.Data;
 public sealed record DatabaseStatus(IReadOnlyList<string> Problems, DateTimeOffset? PartitionsUntil)
 {
     public bool IsReady => Problems.Count == 0;
+
+    /// <summary>Whether schema, roles and policies are right; null where that could not be asked. If they are not, nothing must be served.</summary>
+    public bool? IsSafe { get; init; }
 }
 
 /// <summary>Asks the database whether it is as Flowstone needs it, and keeps its partitions ahead of time.</summary>
@@ -31,10 +34,10 @@ public sealed class DatabaseHealth
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
             const string MayTakeRoles = $"select bool_and(pg_has_role(oid, 'member')) and count(*) = 2 from pg_roles where rolname in ('{TenantPolicies.AppRole}', '{TenantPolicies.WorkerRole}')";
             if (!await ScalarAsync<bool>(connection, MayTakeRoles, cancellationToken))
-                return new([$"The database's user may not become {TenantPolicies.AppRole} and {TenantPolicies.WorkerRole}: connect as {TenantPolicies.Login}, or grant the two roles. If there are none yet, run 'flowstone migrate'."], null);
+                return new([$"The database's user may not become {TenantPolicies.AppRole} and {TenantPolicies.WorkerRole}: connect as {TenantPolicies.Login}, or grant the two roles. If there are none yet, run 'flowstone migrate'."], null) { IsSafe = false };
             await ExecuteAsync(connection, Database.SetRole(TenantPolicies.AppRole), cancellationToken);
             if (!await ScalarAsync<bool>(connection, "select coalesce((select has_schema_privilege(oid, 'usage') from pg_namespace where nspname = 'flowstone'), false) and to_regclass('flowstone.schema_migrations') is not null", cancellationToken))
-                return new(["The database has no Flowstone schema: run 'flowstone migrate'."], null);
+                return new(["The database has no Flowstone schema: run 'flowstone migrate'."], null) { IsSafe = false };
             var problems = new List<string>();
             var applied = await ScalarAsync<string[]>(connection, """select array_agg("MigrationId"::text) from flowstone.schema_migrations""", cancellationToken);
             var missing = db.Database.GetMigrations().Except(applied).ToList();
@@ -42,16 +45,19 @@ public sealed class DatabaseHealth
                 problems.Add($"The schema lacks {missing.Count} migration(s), first {missing[0]}: run 'flowstone migrate'.");
             foreach (var drift in await TenantPolicies.FindDriftAsync(connection, db.Model, cancellationToken))
                 problems.Add($"{drift} Tenants would not be safe; run 'flowstone migrate' to put it right.");
+            var safe = problems.Count == 0;
             if (await ScalarAsync<bool>(connection, "select pg_is_in_recovery() or current_setting('default_transaction_read_only')::bool", cancellationToken))
                 problems.Add("The database is read-only, probably a standby: connect to the primary.");
             var until = await ScalarAsync<DateTime?>(connection, "select flowstone.partitions_until()", cancellationToken);
             if (until is null || await ScalarAsync<bool>(connection, $"select flowstone.partitions_until() < now() + interval '{ShortestHorizon.Days} days'", cancellationToken))
                 problems.Add($"Partitions reach only to {until:yyyy-MM-dd}: run 'flowstone migrate', and see that the server's partition job runs.");
-            return new(problems, until);
+            return new(problems, until) { IsSafe = safe };
         }
         catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
         {
-            return new([explained.Message], null);
+            // A wrong password, user or database will not pass by itself; a database that is away may come back.
+            var lasting = error is PostgresException { SqlState: PostgresErrorCodes.InvalidCatalogName or PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification };
+            return new([explained.Message], null) { IsSafe = lasting ? false : null };
         }
     }
 

@@ -17,7 +17,8 @@ public sealed class SignIn
     /// <summary>A token is the tenant, so that its look-up touches one tenant, and a secret of 256 bits.</summary>
     const int SecretBytes = 32;
 
-    static readonly TimeSpan SessionLength = TimeSpan.FromDays(7);
+    /// <summary>How long a session lasts.</summary>
+    public static readonly TimeSpan SessionLength = TimeSpan.FromDays(7);
 
     // PBKDF2-SHA512; the count is OWASP's for it.
     static readonly PasswordHasher<object> hasher = new(Options.Create(new PasswordHasherOptions { IterationCount = 210_000 }));
@@ -30,7 +31,9 @@ public sealed class SignIn
 
     internal SignIn(Database app, TimeProvider clock) => (this.app, this.clock) = (app, clock);
 
-    internal static string HashPassword(string password)
+    /// <summary>What <see cref="NewUser.PasswordHash"/> takes. Slow on purpose.</summary>
+    /// <exception cref="InvalidInputException">Too short or too long.</exception>
+    public static string HashPassword(string password)
     {
         if (password.Length is < 8 or > 1000)
             throw new InvalidInputException("password", "must have 8 to 1,000 characters.");
@@ -60,7 +63,8 @@ public sealed class SignIn
     }
 
     /// <summary>A session for a user whose identity is already sure, such as the operator of this machine.</summary>
-    internal async Task<string> OpenAsync(Id<Tenant> tenant, Id<User> user, CancellationToken cancellationToken)
+    /// <returns>The session's token.</returns>
+    public async Task<string> OpenAsync(Id<Tenant> tenant, Id<User> user, CancellationToken cancellationToken = default)
     {
         var token = new byte[16 + SecretBytes];
         tenant.Value.TryWriteBytes(token);

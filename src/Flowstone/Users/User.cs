@@ -43,8 +43,8 @@ public sealed record NewUser
 
     public string Language { get; init; } = "en";
 
-    /// <summary>The hash of a password, never the password; null leaves the user unable to sign in.</summary>
-    internal string? PasswordHash { get; init; }
+    /// <summary>What <see cref="SignIn.HashPassword"/> made of a password, never the password; null leaves the user unable to sign in.</summary>
+    public string? PasswordHash { get; init; }
 }
 
 /// <summary>Changes to a user; what is null stays.</summary>

@@ -87,6 +87,12 @@ public sealed class WorkflowRepository
             return page.OrderByDescending(w => w.Id).Take(limit).ToListAsync(cancellationToken);
         });
 
+    /// <summary>The names of workflows, for lists of what refers to them; what is not there is left out.</summary>
+    public async Task<IReadOnlyDictionary<Id<Workflow>, string>> NamesAsync(IEnumerable<Id<Workflow>> ids, CancellationToken cancellationToken = default)
+        => (await database.QueryAsync("select id, name from flowstone.workflows where tenant_id = $1 and id = any($2)",
+            [P(ids.Select(id => id.Value).Distinct().ToArray())], row => (Id: new Id<Workflow>(row.GetGuid(0)), Name: row.GetString(1)), cancellationToken))
+            .ToDictionary(row => row.Id, row => row.Name);
+
     public Task<int> CountAsync(CancellationToken cancellationToken = default)
         => database.ReadAsync(db => db.Set<Workflow>().CountAsync(cancellationToken));
 
