@@ -1,5 +1,7 @@
 using System.CommandLine;
 using Flowstone.Server;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Hosting;
 
 namespace Flowstone.Cli;
 

@@ -4,6 +4,8 @@ using Flowstone.Server;
 using Flowstone.Server.Auth;
 using Flowstone.Tenancy;
 using Flowstone.Users;
+using Microsoft.AspNetCore.Builder;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Flowstone.Cli;
 
