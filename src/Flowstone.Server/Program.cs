@@ -1,1 +1,4 @@
-Console.WriteLine("server");
+using Flowstone.Server;
+
+await using var app = FlowstoneServer.Build(args);
+return await FlowstoneServer.RunAsync(app);

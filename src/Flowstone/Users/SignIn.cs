@@ -104,7 +104,7 @@ public sealed class SignIn
     static bool TryRead(string token, out Id<Tenant> tenant, out byte[] hash)
     {
         Span<byte> bytes = stackalloc byte[16 + SecretBytes];
-        var read = Base64Url.TryDecodeFromChars(token, bytes, out var length) && length == bytes.Length;
+        var read = Base64Url.IsValid(token) && Base64Url.TryDecodeFromChars(token, bytes, out var length) && length == bytes.Length;
         (tenant, hash) = read ? (new Id<Tenant>(new Guid(bytes[..16])), Hash(bytes)) : (default, []);
         return read;
     }

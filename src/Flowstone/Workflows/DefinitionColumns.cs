@@ -11,6 +11,8 @@ sealed class DefinitionColumns
     {
         if (WorkflowDefinition.Validate(definition) is { Count: > 0 } errors)
             throw new InvalidInputException(errors);
+        if (definition.FindText("name") is null)   // a draft may do without, a stored workflow is listed by it
+            throw new InvalidInputException("name", "is missing; a string is needed.");
         Json = JsonBytes.Of(definition);
         Hash = CanonicalJson.Hash(definition);
         Name = definition.GetProperty("name").GetString()!;

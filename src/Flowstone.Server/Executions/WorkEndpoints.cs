@@ -1,0 +1,61 @@
+using Flowstone.Executions;
+using Flowstone.Tenancy;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace Flowstone.Server.Executions;
+
+/// <summary>Workers in any language: claim, record, finish. Only the work of the caller's own tenant.</summary>
+static class WorkEndpoints
+{
+    public static void MapWork(this IEndpointRouteBuilder app)
+    {
+        var work = app.MapGroup("/work").WithTags("Work");
+        work.MapPost("/claim", Claim);
+        work.MapPost("/renew", Renew);
+        work.MapPost("/nodes", RecordNodes);
+        work.MapPost("/finish", Finish);
+    }
+
+    static async Task<Ok<ClaimedWork>> Claim(ClaimWork request, TenantScope tenant, FlowstoneStore store, CancellationToken cancellationToken)
+    {
+        var claimed = await store.Queue.ClaimAsync(new ClaimRequest
+        {
+            Worker = request.Worker,
+            Limit = request.Limit,
+            Lease = Duration(request.LeaseMs),
+            TenantId = tenant.TenantId,
+        }, cancellationToken);
+        return TypedResults.Ok(new ClaimedWork([.. claimed.Select(c => new WorkItem(WorkLease.Of(c.Lease), ExecutionResponse.Of(c.Execution), c.LeaseUntil))]));
+    }
+
+    static async Task<Ok<RenewedWork>> Renew(RenewWork request, TenantScope tenant, FlowstoneStore store, CancellationToken cancellationToken)
+    {
+        var lost = await store.Queue.RenewAsync([.. request.Leases.Select(l => l.For(tenant))], Duration(request.LeaseMs), cancellationToken);
+        return TypedResults.Ok(new RenewedWork([.. lost.Select(l => l.ExecutionId)]));
+    }
+
+    static async Task<NoContent> RecordNodes(NodeWork request, TenantScope tenant, FlowstoneStore store, CancellationToken cancellationToken)
+    {
+        // Looked up, not taken from the caller: a wrong version would record steps under the names of other nodes.
+        var id = request.Lease.ExecutionId;
+        var execution = await tenant.Executions.FindAsync(id, cancellationToken) ?? throw new NotFoundException("Execution", id);
+        await store.Queue.RecordAsync(request.Lease.For(tenant), execution,
+            [.. (request.Starts ?? []).Select(s => s.ToStart())], [.. (request.Finishes ?? []).Select(f => f.ToFinish())], cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    static async Task<NoContent> Finish(FinishWork request, TenantScope tenant, FlowstoneStore store, CancellationToken cancellationToken)
+    {
+        await store.Queue.FinishAsync(request.Lease.For(tenant), new ExecutionOutcome
+        {
+            Status = request.Status,
+            Output = request.Output is { } output ? PayloadBody.Json(output) : null,
+            Error = request.Error,
+            Reason = request.Reason,
+        }, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    static TimeSpan Duration(long leaseMs)
+        => leaseMs is >= 1_000 and <= 3_600_000 ? TimeSpan.FromMilliseconds(leaseMs) : throw new InvalidInputException("leaseMs", "must be 1,000 to 3,600,000.");
+}

@@ -1,0 +1,84 @@
+using Flowstone.Server.Auth;
+using Flowstone.Tenancy;
+using Flowstone.Users;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace Flowstone.Server.Users;
+
+sealed record NewUserRequest
+{
+    public required string Email { get; init; }
+    public string? FirstName { get; init; }
+    public string? LastName { get; init; }
+    public UserRole Role { get; init; } = UserRole.User;
+
+    /// <summary>An IANA name, such as <c>Europe/Berlin</c>.</summary>
+    public string TimeZone { get; init; } = "UTC";
+
+    public string Language { get; init; } = "en";
+
+    /// <summary>8 to 1,000 characters; without one the user cannot sign in.</summary>
+    public string? Password { get; init; }
+}
+
+static class UserEndpoints
+{
+    public static void MapUsers(this IEndpointRouteBuilder app)
+    {
+        var users = app.MapGroup("/users").WithTags("Users");
+        users.MapGet("/", List);
+        users.MapGet("/{id}", Get).WithName("GetUser");
+        users.MapPost("/", Create).RequireAuthorization(Access.Administrators);
+        users.MapPatch("/{id}", Update).RequireAuthorization(Access.Administrators);
+        users.MapDelete("/{id}", Delete).RequireAuthorization(Access.Administrators);
+    }
+
+    static async Task<Ok<Page<User>>> List(
+        TenantScope tenant, string? role, string? status, string? search, [AsParameters] PageQuery page, CancellationToken cancellationToken)
+    {
+        var filter = new UserFilter { Role = Choice.Parse<UserRole>("role", role), Status = Choice.Parse<UserStatus>("status", status), Search = search };
+        return TypedResults.Ok(page.Of(await tenant.Users.ListAsync(filter, page.Before<User>(), page.Take, cancellationToken), u => u.Id));
+    }
+
+    static async Task<Ok<User>> Get(Id<User> id, TenantScope tenant, CancellationToken cancellationToken)
+        => TypedResults.Ok(await tenant.Users.FindAsync(id, cancellationToken) ?? throw new NotFoundException("User", id));
+
+    static async Task<CreatedAtRoute<User>> Create(NewUserRequest request, TenantScope tenant, CancellationToken cancellationToken)
+    {
+        var user = await tenant.Users.CreateAsync(new NewUser
+        {
+            Email = request.Email,
+            FirstName = request.FirstName,
+            LastName = request.LastName,
+            Role = request.Role,
+            TimeZone = request.TimeZone,
+            Language = request.Language,
+            PasswordHash = request.Password is { } password ? SignIn.HashPassword(password) : null,
+        }, cancellationToken);
+        return TypedResults.CreatedAtRoute(user, "GetUser", new { id = user.Id });
+    }
+
+    static async Task<Ok<User>> Update(Id<User> id, UserChanges changes, HttpContext context, TenantScope tenant, CancellationToken cancellationToken)
+    {
+        if (id == context.User.UserId && (changes.Role is { } and not UserRole.Admin || changes.Status is { } and not UserStatus.Active))
+            throw NotOneself();
+        return TypedResults.Ok(await tenant.Users.UpdateAsync(id, changes, cancellationToken));
+    }
+
+    static async Task<NoContent> Delete(Id<User> id, HttpContext context, TenantScope tenant, CancellationToken cancellationToken)
+    {
+        if (id == context.User.UserId)
+            throw NotOneself();
+        try
+        {
+            return await tenant.Users.DeleteAsync(id, cancellationToken) ? TypedResults.NoContent() : throw new NotFoundException("User", id);
+        }
+        catch (InvalidInputException error)
+        {
+            throw new ConflictException("The user still owns workflows or started executions: set the status to INACTIVE instead.", error);
+        }
+    }
+
+    // Or the last administrator could lock everybody out.
+    static ConflictException NotOneself() => new("Administrators cannot demote, suspend or delete themselves: another administrator must do it.");
+}

@@ -1,0 +1,115 @@
+using System.Text.Json;
+using Flowstone.Tenancy;
+using Flowstone.Users;
+using Flowstone.Workflows;
+using Microsoft.AspNetCore.Http.HttpResults;
+
+namespace Flowstone.Server.Workflows;
+
+/// <param name="Message">What the author says of the change.</param>
+sealed record NewVersionRequest(JsonElement Definition, string? Message = null);
+
+/// <summary>What is null stays.</summary>
+sealed record WorkflowChanges(WorkflowStatus? Status = null, Visibility? Visibility = null);
+
+/// <param name="Hash">SHA-256 of the definition's canonical form.</param>
+sealed record VersionResponse(int Number, JsonElement Definition, string Hash, string? Message, Id<User>? AuthorId, DateTimeOffset CreatedAt);
+
+static class WorkflowEndpoints
+{
+    public static void MapWorkflows(this IEndpointRouteBuilder app)
+    {
+        var workflows = app.MapGroup("/workflows").WithTags("Workflows");
+        workflows.MapGet("/", List);
+        workflows.MapPost("/", Create);
+        workflows.MapGet("/{id}", Get).WithName("GetWorkflow");
+        workflows.MapPut("/{id}", AddVersion);
+        workflows.MapPatch("/{id}", Update);
+        workflows.MapDelete("/{id}", Delete);
+        workflows.MapGet("/{id}/versions", Versions);
+        workflows.MapGet("/{id}/versions/{number}", Version);
+    }
+
+    static async Task<Ok<Page<Workflow>>> List(
+        TenantScope tenant, string? status, string? tag, string? search, [AsParameters] PageQuery page, CancellationToken cancellationToken)
+    {
+        var filter = new WorkflowFilter { Status = Choice.Parse<WorkflowStatus>("status", status), Tag = tag, Search = search };
+        return TypedResults.Ok(page.Of(await tenant.Workflows.ListAsync(filter, page.Before<Workflow>(), page.Take, cancellationToken), w => w.Id));
+    }
+
+    static async Task<CreatedAtRoute<Workflow>> Create(NewWorkflow request, TenantScope tenant, HttpResponse response, CancellationToken cancellationToken)
+    {
+        Check(request.Definition);
+        var workflow = await tenant.Workflows.CreateAsync(request, cancellationToken);
+        VersionTag.Set(response, workflow.Version);
+        return TypedResults.CreatedAtRoute(workflow, "GetWorkflow", new { id = workflow.Id });
+    }
+
+    static async Task<Ok<Workflow>> Get(Id<Workflow> id, TenantScope tenant, HttpResponse response, CancellationToken cancellationToken)
+    {
+        var workflow = await FindAsync(tenant, id, cancellationToken);
+        VersionTag.Set(response, workflow.Version);
+        return TypedResults.Ok(workflow);
+    }
+
+    /// <summary>Needs If-Match with the ETag of the version that was edited. The newest version's own definition adds none.</summary>
+    static async Task<Ok<Workflow>> AddVersion(
+        Id<Workflow> id, NewVersionRequest request, TenantScope tenant, HttpContext context, CancellationToken cancellationToken)
+    {
+        var basedOn = VersionTag.Require(context.Request);
+        Check(request.Definition);
+        try
+        {
+            var workflow = await tenant.Workflows.UpdateAsync(id, request.Definition, basedOn, request.Message, cancellationToken);
+            VersionTag.Set(context.Response, workflow.Version);
+            return TypedResults.Ok(workflow);
+        }
+        catch (ConflictException error) when (basedOn is not null)
+        {
+            throw ErrorResponses.VersionConflict(error.Message, (await FindAsync(tenant, id, cancellationToken)).Version);
+        }
+    }
+
+    static async Task<Ok<Workflow>> Update(Id<Workflow> id, WorkflowChanges changes, TenantScope tenant, CancellationToken cancellationToken)
+        => TypedResults.Ok(await tenant.Workflows.SetAsync(id, changes.Status, changes.Visibility, cancellationToken));
+
+    static async Task<NoContent> Delete(Id<Workflow> id, TenantScope tenant, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await tenant.Workflows.DeleteAsync(id, cancellationToken) ? TypedResults.NoContent() : throw new NotFoundException("Workflow", id);
+        }
+        catch (InvalidInputException error)
+        {
+            throw new ConflictException("The workflow has been executed: set its status to ARCHIVED instead.", error);
+        }
+    }
+
+    static async Task<Ok<Page<WorkflowVersionSummary>>> Versions(
+        Id<Workflow> id, TenantScope tenant, [AsParameters] PageQuery page, CancellationToken cancellationToken)
+    {
+        var versions = await tenant.Workflows.VersionsAsync(id, page.BeforeNumber(), page.Take, cancellationToken);
+        if (versions.Count == 0)
+            await FindAsync(tenant, id, cancellationToken);
+        return TypedResults.Ok(page.Of(versions, v => v.Number));
+    }
+
+    static async Task<Ok<VersionResponse>> Version(Id<Workflow> id, int number, TenantScope tenant, CancellationToken cancellationToken)
+    {
+        var version = await tenant.Workflows.FindVersionAsync(id, number, cancellationToken) ?? throw new NotFoundException($"Workflow {id} version", number);
+        return TypedResults.Ok(new VersionResponse(
+            version.Number, version.Definition, Convert.ToHexStringLower(version.Hash), version.Message, version.AuthorId, version.CreatedAt));
+    }
+
+    // The repository checks too, but knows paths within the definition alone; the caller looks at the whole body.
+    static void Check(JsonElement definition)
+    {
+        if (WorkflowDefinition.Validate(definition) is { Count: > 0 } errors)
+            throw new InvalidInputException([.. errors.Select(e => e with { Field = e.Field == "$" ? "definition" : $"definition.{e.Field}" })]);
+        if (!definition.TryGetProperty("name", out _))
+            throw new InvalidInputException("definition.name", "is missing; a string is needed.");
+    }
+
+    static async Task<Workflow> FindAsync(TenantScope tenant, Id<Workflow> id, CancellationToken cancellationToken)
+        => await tenant.Workflows.FindAsync(id, cancellationToken) ?? throw new NotFoundException("Workflow", id);
+}
