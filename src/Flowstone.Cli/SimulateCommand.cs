@@ -10,7 +10,7 @@ static class SimulateCommand
     {
         var executions = new Option<int>("--executions", "-n") { Description = "How many executions to start.", DefaultValueFactory = _ => 1000 };
         var duration = new Option<int?>("--duration") { Description = "Start executions for so many seconds, instead of a number of them.", HelpName = "seconds" };
-        var workers = new Option<int>("--workers", "-w") { Description = "Worker loops at the same time; each wants a database connection (DATABASE_POOL_MAX).", DefaultValueFactory = _ => 8 };
+        var workers = new Option<int>("--workers", "-w") { Description = "Worker loops at the same time, each with a database connection.", DefaultValueFactory = _ => 8 };
         var tenants = new Option<int>("--tenants") { Description = "Use the first so many tenants that have workflows.", DefaultValueFactory = _ => 1 };
         var tenant = new Option<string[]>("--tenant") { Description = "Use this tenant; may be repeated.", HelpName = "slug" };
         var seed = new Option<long>("--seed") { Description = "The same seed and workflows make the same load.", DefaultValueFactory = _ => 1 };
