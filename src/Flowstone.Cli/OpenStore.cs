@@ -11,14 +11,14 @@ sealed class OpenStore : IAsyncDisposable
 
     readonly EmbeddedPostgres? postgres;
 
-    OpenStore(string connectionString, EmbeddedPostgres? postgres)
+    OpenStore(string connectionString, EmbeddedPostgres? postgres, int connections)
     {
         (ConnectionString, this.postgres) = (connectionString, postgres);
-        Options = new FlowstoneOptions { ConnectionString = connectionString, PoolMax = PoolMax };
+        Options = new FlowstoneOptions { ConnectionString = connectionString, PoolMax = PoolMax ?? connections };
         Store = new FlowstoneStore(Microsoft.Extensions.Options.Options.Create(Options), TimeProvider.System);
     }
 
-    static int PoolMax => int.TryParse(Environment.GetEnvironmentVariable("DATABASE_POOL_MAX"), out var max) && max > 0 ? max : 10;
+    static int? PoolMax => int.TryParse(Environment.GetEnvironmentVariable("DATABASE_POOL_MAX"), out var max) && max > 0 ? max : null;
 
     public string ConnectionString { get; }
     public FlowstoneOptions Options { get; }
@@ -31,11 +31,12 @@ sealed class OpenStore : IAsyncDisposable
     /// Opens the database that was given, which must be ready; or starts Flowstone's own (joining one that runs already) and brings its
     /// schema up to date.
     /// </summary>
-    public static async Task<OpenStore> OpenAsync(ParseResult arguments, CancellationToken cancellationToken)
+    /// <param name="connections">At most so many, unless DATABASE_POOL_MAX says otherwise.</param>
+    public static async Task<OpenStore> OpenAsync(ParseResult arguments, CancellationToken cancellationToken, int connections = 10)
     {
         if (GivenDatabase(arguments) is { } given)
         {
-            var open = new OpenStore(given, postgres: null);
+            var open = new OpenStore(given, postgres: null, connections);
             if (await open.Store.Health.CheckAsync(cancellationToken) is { IsReady: false } status)
             {
                 await open.DisposeAsync();
@@ -46,7 +47,7 @@ sealed class OpenStore : IAsyncDisposable
         var postgres = await StartOwnAsync(arguments, cancellationToken);
         try
         {
-            var open = new OpenStore(postgres.ConnectionString(DatabaseName, TenantPolicies.Login), postgres);
+            var open = new OpenStore(postgres.ConnectionString(DatabaseName, TenantPolicies.Login), postgres, connections);
             if (await open.Store.Health.CheckAsync(cancellationToken) is { IsReady: false })
                 await InstallAsync(postgres, cancellationToken);
             return open;

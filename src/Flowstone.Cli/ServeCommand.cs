@@ -1,7 +1,7 @@
 using System.CommandLine;
-using Flowstone.Server;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
+using Flowstone.Server;
 
 namespace Flowstone.Cli;
 

@@ -59,7 +59,7 @@ static class SimulateCommand
                 Journal = arguments.GetValue(journal)?.FullName,
             };
             var output = new SimulateOutput(arguments.InvocationConfiguration.Output, arguments.GetValue(json));
-            await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);
+            await using var open = await OpenStore.OpenAsync(arguments, cancellationToken, connections: options.Workers + 6);   // with the starters and the renewals nobody waits
             var simulator = new Simulator(open.Store, options);
             return arguments.GetValue(check) is { } file
                 ? output.Write(await output.WatchAsync(simulator.Measurements, total: null, simulator.CheckAsync(file.FullName, cancellationToken)))

@@ -31,7 +31,7 @@ sealed class Simulator(FlowstoneStore store, SimulationOptions options)
     /// <exception cref="UnavailableException">The database stayed away for longer than <see cref="SimulationOptions.Patience"/>.</exception>
     public async Task<SimulationReport> RunAsync(CancellationToken stop)
     {
-        var catalog = await WorkflowCatalog.LoadAsync(store, options, CancellationToken.None);
+        var catalog = await new Patience(options.Patience, Measurements).AskAsync(() => WorkflowCatalog.LoadAsync(store, options, CancellationToken.None), stop);
         var ledger = new Ledger(session);
         await using var journal = options.Journal is { } path ? Journal.Append(path, session, options) : null;
         var crew = new Crew(store, catalog, options, ledger, journal, Measurements);
