@@ -27,7 +27,8 @@ public sealed class GanttRows
 
     static readonly TimeSpan[] tickSteps =
     [
-        .. from power in Enumerable.Range(-3, 7) from digit in (int[])[1, 2, 5] where power < 1 || digit * Math.Pow(10, power) < 60 select TimeSpan.FromSeconds(digit * Math.Pow(10, power)),
+        .. from power in Enumerable.Range(-4, 5) from digit in (int[])[1, 2, 5] select TimeSpan.FromSeconds(digit * Math.Pow(10, power)),
+        .. from seconds in (int[])[10, 15, 30] select TimeSpan.FromSeconds(seconds),
         .. from minutes in (int[])[1, 2, 5, 10, 15, 30, 60, 120, 300, 720, 1440, 2880, 7200, 14400, 43200] select TimeSpan.FromMinutes(minutes),
     ];
 

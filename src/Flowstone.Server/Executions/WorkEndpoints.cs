@@ -30,7 +30,7 @@ static class WorkEndpoints
 
     static async Task<Ok<RenewedWork>> Renew(RenewWork request, TenantScope tenant, FlowstoneStore store, CancellationToken cancellationToken)
     {
-        var lost = await store.Queue.RenewAsync([.. request.Leases.Select(l => l.For(tenant))], Duration(request.LeaseMs), cancellationToken);
+        var lost = await store.Queue.RenewAsync(Present("leases", request.Leases, l => l.For(tenant)), Duration(request.LeaseMs), cancellationToken);
         return TypedResults.Ok(new RenewedWork([.. lost.Select(l => l.ExecutionId)]));
     }
 
@@ -40,7 +40,7 @@ static class WorkEndpoints
         var id = request.Lease.ExecutionId;
         var execution = await tenant.Executions.FindAsync(id, cancellationToken) ?? throw new NotFoundException("Execution", id);
         await store.Queue.RecordAsync(request.Lease.For(tenant), execution,
-            [.. (request.Starts ?? []).Select(s => s.ToStart())], [.. (request.Finishes ?? []).Select(f => f.ToFinish())], cancellationToken);
+            Present("starts", request.Starts, s => s.ToStart()), Present("finishes", request.Finishes, f => f.ToFinish()), cancellationToken);
         return TypedResults.NoContent();
     }
 
@@ -55,6 +55,10 @@ static class WorkEndpoints
         }, cancellationToken);
         return TypedResults.NoContent();
     }
+
+    // JSON's null is checked for properties, not within arrays.
+    static List<TOut> Present<T, TOut>(string field, IReadOnlyList<T>? items, Func<T, TOut> convert) where T : class
+        => [.. (items ?? []).Select((item, i) => item is null ? throw new InvalidInputException($"{field}[{i}]", "must not be null.") : convert(item))];
 
     static TimeSpan Duration(long leaseMs)
         => leaseMs is >= 1_000 and <= 3_600_000 ? TimeSpan.FromMilliseconds(leaseMs) : throw new InvalidInputException("leaseMs", "must be 1,000 to 3,600,000.");

@@ -1,0 +1,159 @@
+using System.Net;
+using System.Net.Http.Json;
+using Flowstone.Server.Auth;
+using Flowstone.Users;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace Flowstone.Tests.Server;
+
+[Collection<ServerTests>]
+public sealed class AuthTests(TestDatabase database, TestServer server)
+{
+    const string Password = "correct horse battery";
+
+    [Fact]
+    public async Task A_login_gives_a_token_and_a_cookie_and_a_logout_ends_both()
+    {
+        var email = await CreateUserAsync();
+        using var http = await server.AnonymousAsync();
+
+        using var response = await http.PostAsJsonAsync("/api/v1/auth/login", new { email, password = Password });
+        var login = await TestClient.ReadAsync(response, HttpStatusCode.OK);
+        var cookie = Assert.Single(response.Headers.GetValues("Set-Cookie"));
+        var token = login.GetProperty("token").GetString();
+        Assert.StartsWith($"flowstone_session={token};", cookie, StringComparison.Ordinal);
+        Assert.Contains("httponly", cookie, StringComparison.Ordinal);
+        Assert.Contains("samesite=strict", cookie, StringComparison.Ordinal);
+        Assert.Equal("ADMIN", login.GetProperty("user").GetProperty("role").GetString());
+
+        http.DefaultRequestHeaders.Add("Authorization", $"Bearer {token}");
+        Assert.Equal(email, (await http.GetFromJsonAsync<System.Text.Json.JsonElement>("/api/v1/auth/me")).GetProperty("email").GetString());
+        Assert.Equal(HttpStatusCode.NoContent, (await http.PostAsync("/api/v1/auth/logout", null)).StatusCode);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await http.GetAsync("/api/v1/auth/me")).StatusCode);
+    }
+
+    [Fact]
+    public async Task All_failed_logins_look_alike()
+    {
+        var email = await CreateUserAsync();
+        var suspended = await CreateUserAsync(UserStatus.Suspended);
+        using var http = await server.AnonymousAsync();
+
+        var answers = new List<string>();
+        foreach (var (address, password) in new[] { (email, "wrong password"), ("nobody@example.com", Password), (suspended, Password), ("no address", ""), (email, new string('x', 5000)) })
+        {
+            using var response = await http.PostAsJsonAsync("/api/v1/auth/login", new { email = address, password });
+            Assert.Equal(HttpStatusCode.Unauthorized, response.StatusCode);
+            Assert.False(response.Headers.Contains("Set-Cookie"));
+            answers.Add(await response.Content.ReadAsStringAsync());
+        }
+        Assert.Contains("urn:flowstone:sign-in-failed", Assert.Single(answers.Distinct()), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Guessing_is_slowed_down()
+    {
+        var email = $"{Path.GetRandomFileName()}@example.com";
+        using var http = await server.AnonymousAsync();
+        for (var i = 0; i < 10; i++)
+            Assert.Equal(HttpStatusCode.Unauthorized, (await LoginAsync(email)).StatusCode);
+
+        using var refused = await LoginAsync(email.ToUpperInvariant());
+        Assert.Equal("urn:flowstone:too-many-attempts", (await TestClient.ReadAsync(refused, HttpStatusCode.TooManyRequests)).GetProperty("type").GetString());
+        Assert.Equal("60", refused.Headers.RetryAfter?.ToString());
+
+        Task<HttpResponseMessage> LoginAsync(string address) => http.PostAsJsonAsync("/api/v1/auth/login", new { email = address, password = "guess" });
+    }
+
+    [Theory]
+    [InlineData("/api/v1/workflows", null)]
+    [InlineData("/api/v1/workflows", "Bearer nonsense")]
+    [InlineData("/api/v1/workflows", "Bearer !!!")]
+    [InlineData("/api/v1/workflows", "Bearer AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA")]
+    [InlineData("/api/v1/nowhere", null)]
+    [InlineData("/api/v1/auth/me", "Basic dXNlcjpwYXNz")]
+    public async Task Without_a_session_there_is_nothing(string path, string? authorization)
+    {
+        using var http = await server.AnonymousAsync();
+        if (authorization is not null)
+            http.DefaultRequestHeaders.TryAddWithoutValidation("Authorization", authorization);
+
+        using var response = await http.GetAsync(path);
+
+        Assert.Equal("urn:flowstone:unauthenticated", (await TestClient.ReadAsync(response, HttpStatusCode.Unauthorized)).GetProperty("type").GetString());
+        Assert.Equal("Bearer", response.Headers.WwwAuthenticate.ToString());
+    }
+
+    [Theory]
+    [InlineData("cross-site", null, HttpStatusCode.Forbidden)]
+    [InlineData("same-site", null, HttpStatusCode.Forbidden)]
+    [InlineData("none", null, HttpStatusCode.Forbidden)]
+    [InlineData(null, "https://evil.example", HttpStatusCode.Forbidden)]
+    [InlineData(null, "null", HttpStatusCode.Forbidden)]
+    [InlineData(null, null, HttpStatusCode.Forbidden)]
+    [InlineData("same-origin", null, HttpStatusCode.Created)]
+    [InlineData(null, "self", HttpStatusCode.Created)]
+    public async Task A_change_signed_in_by_cookie_must_come_from_the_consoles_own_pages(string? site, string? origin, HttpStatusCode expected)
+    {
+        var user = await server.SignInAsync();
+        using var http = await server.AnonymousAsync();
+        using var request = new HttpRequestMessage(HttpMethod.Post, "/api/v1/workflows") { Content = JsonContent.Create(new { definition = TestTenant.Definition() }) };
+        request.Headers.Add("Cookie", $"flowstone_session={user.Token}");
+        if (site is not null)
+            request.Headers.Add("Sec-Fetch-Site", site);
+        if (origin is not null)
+            request.Headers.Add("Origin", origin == "self" ? http.BaseAddress!.GetLeftPart(UriPartial.Authority) : origin);
+
+        using var response = await http.SendAsync(request);
+
+        var answer = await TestClient.ReadAsync(response, expected);
+        if (expected == HttpStatusCode.Forbidden)
+            Assert.Equal("urn:flowstone:cross-site", answer.GetProperty("type").GetString());
+    }
+
+    [Fact]
+    public async Task A_bearer_token_may_come_from_anywhere()
+    {
+        var user = await server.SignInAsync();
+        user.Http.DefaultRequestHeaders.Add("Origin", "https://elsewhere.example");
+        user.Http.DefaultRequestHeaders.Add("Cookie", "flowstone_session=other");
+        await user.CreateWorkflowAsync();
+    }
+
+    [Fact]
+    public async Task A_sign_in_link_is_good_once()
+    {
+        var user = await server.SignInAsync();
+        using var http = await server.AnonymousAsync();
+        var link = (await server.AppAsync()).Services.GetRequiredService<SignInLinks>().Create(user.Tenant.Id, user.User.Id);
+
+        using var first = await http.GetAsync(link);
+        Assert.Equal("/", first.Headers.Location?.ToString());
+        http.DefaultRequestHeaders.Add("Cookie", Assert.Single(first.Headers.GetValues("Set-Cookie")).Split(';')[0]);
+        Assert.Equal(user.User.Id.ToString(), (await http.GetFromJsonAsync<System.Text.Json.JsonElement>("/api/v1/auth/me")).GetProperty("id").GetString());
+
+        using var second = await http.GetAsync(link);
+        Assert.Equal(HttpStatusCode.OK, second.StatusCode);
+        Assert.False(second.Headers.TryGetValues("Set-Cookie", out var cookies) && cookies.Any(c => c.StartsWith("flowstone_session", StringComparison.Ordinal)));
+        Assert.Contains("was used before", await second.Content.ReadAsStringAsync(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_sign_in_link_is_too_old_after_ten_minutes()
+    {
+        var tenant = await database.NewTenantAsync();
+        var links = new SignInLinks(tenant.Clock);
+        var code = links.Create(tenant.Id, Id<User>.New(tenant.Clock)).Split('=')[1];
+        tenant.Clock.Advance(TimeSpan.FromMinutes(10));
+        Assert.Null(links.Redeem(code));
+    }
+
+    async Task<string> CreateUserAsync(UserStatus status = UserStatus.Active)
+    {
+        var tenant = await database.NewTenantAsync();
+        var user = await tenant.Scope.Users.CreateAsync(
+            new NewUser { Email = $"{Path.GetRandomFileName()}@example.com", Role = UserRole.Admin, PasswordHash = SignIn.HashPassword(Password) });
+        await tenant.Scope.Users.UpdateAsync(user.Id, new UserChanges { Status = status });
+        return user.Email;
+    }
+}

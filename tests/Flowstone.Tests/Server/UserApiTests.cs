@@ -1,0 +1,89 @@
+using System.Net;
+using Flowstone.Users;
+
+namespace Flowstone.Tests.Server;
+
+[Collection<ServerTests>]
+public sealed class UserApiTests(TestServer server)
+{
+    [Fact]
+    public async Task An_administrator_makes_finds_changes_and_deletes_users()
+    {
+        var admin = await server.SignInAsync();
+        var email = $"ada{Path.GetRandomFileName()}@example.com";
+
+        var user = await admin.PostAsync("users", new { email, firstName = "Ada", role = "VIEWER", password = "long enough" }, HttpStatusCode.Created);
+        var id = user.GetProperty("id").GetString();
+        Assert.Equal("VIEWER", user.GetProperty("role").GetString());
+        Assert.DoesNotContain("password", user.ToString(), StringComparison.OrdinalIgnoreCase);
+
+        Assert.Equal(id, Assert.Single((await admin.GetAsync("users?role=VIEWER&status=ACTIVE&search=ADA")).GetProperty("items").EnumerateArray()).GetProperty("id").GetString());
+        Assert.Empty((await admin.GetAsync("users?status=PENDING_VERIFICATION")).GetProperty("items").EnumerateArray());
+        var changed = await admin.SendAsync(HttpMethod.Patch, $"users/{id}", new { role = "USER", lastName = "Lovelace" });
+        Assert.Equal(("USER", "Ada", "Lovelace"), (changed.GetProperty("role").GetString(), changed.GetProperty("firstName").GetString(), changed.GetProperty("lastName").GetString()));
+
+        await admin.SendAsync(HttpMethod.Delete, $"users/{id}", expected: HttpStatusCode.NoContent);
+        await admin.ProblemAsync(HttpStatusCode.NotFound, HttpMethod.Get, $"users/{id}");
+        await admin.ProblemAsync(HttpStatusCode.NotFound, HttpMethod.Delete, $"users/{id}");
+    }
+
+    [Fact]
+    public async Task An_address_is_taken_once_and_what_is_wrong_is_named()
+    {
+        var admin = await server.SignInAsync();
+        await admin.ProblemAsync(HttpStatusCode.Conflict, HttpMethod.Post, "users", new { email = admin.User.Email.ToUpperInvariant() });
+        Assert.Equal(["email"], TestClient.Fields(await admin.ProblemAsync(HttpStatusCode.BadRequest, HttpMethod.Post, "users", new { email = "nobody" })));
+        Assert.Equal(["email"], TestClient.Fields(await admin.ProblemAsync(HttpStatusCode.BadRequest, HttpMethod.Post, "users", new { })));
+        Assert.Equal(["password"], TestClient.Fields(await admin.ProblemAsync(HttpStatusCode.BadRequest, HttpMethod.Post, "users", new { email = "x@example.com", password = "short" })));
+        Assert.Equal(["role"], TestClient.Fields(await admin.ProblemAsync(HttpStatusCode.BadRequest, HttpMethod.Get, "users?role=KING")));
+    }
+
+    [Fact]
+    public async Task Administrators_cannot_lock_themselves_out()
+    {
+        var admin = await server.SignInAsync();
+        var self = $"users/{admin.User.Id}";
+        await admin.ProblemAsync(HttpStatusCode.Conflict, HttpMethod.Delete, self);
+        await admin.ProblemAsync(HttpStatusCode.Conflict, HttpMethod.Patch, self, new { role = "USER" });
+        await admin.ProblemAsync(HttpStatusCode.Conflict, HttpMethod.Patch, self, new { status = "INACTIVE" });
+    }
+
+    [Fact]
+    public async Task Viewers_only_read_and_users_do_not_administer()
+    {
+        var admin = await server.SignInAsync();
+        var viewer = await server.SignInAsync(UserRole.Viewer, admin.Tenant);
+        var user = await server.SignInAsync(UserRole.User, admin.Tenant);
+        var workflow = await admin.CreateWorkflowAsync();
+
+        foreach (var path in new[] { "users", "teams", "workflows", $"workflows/{workflow}", "executions", "auth/me" })
+            await viewer.GetAsync(path);
+        foreach (var (method, path) in new[] { (HttpMethod.Post, "workflows"), (HttpMethod.Post, "executions"), (HttpMethod.Put, $"workflows/{workflow}"), (HttpMethod.Delete, $"workflows/{workflow}"), (HttpMethod.Post, "work/claim"), (HttpMethod.Post, "users"), (HttpMethod.Post, "teams") })
+            Assert.Equal("urn:flowstone:forbidden", (await viewer.ProblemAsync(HttpStatusCode.Forbidden, method, path, new { })).GetProperty("type").GetString());
+        await viewer.SendAsync(HttpMethod.Post, "auth/logout", expected: HttpStatusCode.NoContent);
+
+        await user.CreateWorkflowAsync();
+        foreach (var (method, path) in new[] { (HttpMethod.Post, "users"), (HttpMethod.Patch, $"users/{user.User.Id}"), (HttpMethod.Delete, $"users/{viewer.User.Id}"), (HttpMethod.Post, "teams") })
+            await user.ProblemAsync(HttpStatusCode.Forbidden, method, path, new { });
+    }
+
+    [Fact]
+    public async Task Teams_have_members_and_keep_an_owner()
+    {
+        var admin = await server.SignInAsync();
+        var user = await server.SignInAsync(UserRole.User, admin.Tenant);
+        var team = $"teams/{(await admin.PostAsync("teams", new { name = "Ops" }, HttpStatusCode.Created)).GetProperty("id").GetString()}";
+
+        await admin.SendAsync(HttpMethod.Put, $"{team}/members/{user.User.Id}", new { role = "MEMBER" }, HttpStatusCode.NoContent);
+        var members = (await admin.GetAsync($"{team}/members")).GetProperty("items").EnumerateArray().Select(m => (m.GetProperty("userId").GetString(), m.GetProperty("role").GetString()));
+        Assert.Equal([(admin.User.Id.ToString(), "OWNER"), (user.User.Id.ToString(), "MEMBER")], members);
+
+        await admin.ProblemAsync(HttpStatusCode.Conflict, HttpMethod.Delete, $"{team}/members/{admin.User.Id}");
+        await admin.SendAsync(HttpMethod.Delete, $"{team}/members/{user.User.Id}", expected: HttpStatusCode.NoContent);
+        await admin.ProblemAsync(HttpStatusCode.NotFound, HttpMethod.Delete, $"{team}/members/{user.User.Id}");
+        Assert.Equal("Operations", (await admin.SendAsync(HttpMethod.Patch, team, new { name = "Operations" })).GetProperty("name").GetString());
+        Assert.Single((await admin.GetAsync("teams")).GetProperty("items").EnumerateArray());
+        await admin.SendAsync(HttpMethod.Delete, team, expected: HttpStatusCode.NoContent);
+        await admin.ProblemAsync(HttpStatusCode.NotFound, HttpMethod.Get, $"{team}/members");
+    }
+}
