@@ -2,6 +2,7 @@ using System.CommandLine;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Flowstone.Server;
+using Microsoft.Extensions.Logging;
 
 namespace Flowstone.Cli;
 
@@ -37,6 +38,7 @@ static class ServerOptions
     public static Action<WebApplicationBuilder> Configure(ParseResult arguments, string database) => builder =>
     {
         builder.Configuration["DATABASE_URL"] = database;
+        builder.Logging.AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);   // the command says what a person needs to know
         builder.WebHost.UseUrls($"http://{arguments.GetValue(Address)}:{arguments.GetValue(Port)}");
     };
 }

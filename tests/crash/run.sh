@@ -12,7 +12,8 @@ port=$((20000 + RANDOM % 20000))
 server= workers= session=0
 
 cleanup() {
-    for pid in $server $workers; do kill -9 "$pid" 2>/dev/null || true; done
+    { # the shell reports what it kills
+    for pid in $server $workers; do kill -9 "$pid" 2>/dev/null || true; wait "$pid"; done; } 2>/dev/null || true
     # The next command joins what is left of PostgreSQL, and stops it as the last one out.
     "$flowstone" health >/dev/null 2>&1 || true
     [ "${failed:-1}" -eq 0 ] && rm -rf "$work" || echo "Left for a look: $work"

@@ -13,6 +13,7 @@ namespace Flowstone.Cli.Demo;
 sealed class DemoHistory
 {
     const int Executions = 160;
+    const int MaxAttempts = 2;
     const long Seed = 20_260_101;
     static readonly TimeSpan Day = TimeSpan.FromHours(24);
 
@@ -42,7 +43,7 @@ sealed class DemoHistory
                 graphs[workflow.Id] = graph = GraphPlan.Create(WorkflowGraph.Read(version!.Definition));
             }
             clock.Set(end - Day + (Day / Executions * (i + random.Fraction())));
-            await RunAsync(workflow, graph, new SimulatedRun("demo", Seed, i, FailureRate: 0.03, MaxAttempts: 3), random, cancellationToken);
+            await RunAsync(workflow, graph, new SimulatedRun("demo", Seed, i, FailureRate: 0.1, MaxAttempts), random, cancellationToken);
         }
     }
 
@@ -93,7 +94,7 @@ sealed class DemoHistory
         {
             Status = failed ? ExecutionStatus.Failed : ExecutionStatus.Success,
             Output = failed || visits.Count == 0 ? null : bodies[visits[^1].Output],
-            Error = failed ? "A node failed three times: the service answered 503 Service Unavailable." : null,
+            Error = failed ? "A node failed twice: the service answered 503 Service Unavailable." : null,
             Reason = failed ? "NODE_FAILED" : null,
         }, cancellationToken);
     }

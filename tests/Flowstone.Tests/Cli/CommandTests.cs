@@ -1,0 +1,83 @@
+using System.CommandLine;
+using System.Text;
+using System.Text.Json;
+using Flowstone.Cli;
+using Flowstone.Tests.Snapshots;
+
+namespace Flowstone.Tests.Cli;
+
+public sealed class CommandTests(TestDatabase database)
+{
+    [Fact]
+    public async Task An_import_with_a_damaged_file_names_it_brings_in_the_rest_and_ends_with_1()
+    {
+        var tenant = await database.NewTenantAsync();
+        var folder = Directory.CreateTempSubdirectory("flowstone-cli-").FullName;
+        try
+        {
+            await File.WriteAllTextAsync(Path.Combine(folder, "good.json"), """{ "name": "Good", "nodes": [], "connections": {} }""");
+            await File.WriteAllTextAsync(Path.Combine(folder, "bad.json"), """{ "name": "Bad", "nodes": """);
+
+            var first = await Tool.RunAsync(null, "import", "n8n", folder, "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString());
+            Assert.Equal(1, first.ExitCode);
+            Assert.StartsWith("bad.json: $: is not valid JSON at line 1, column 27", first.Error, StringComparison.Ordinal);
+            Assert.Equal("1 workflows, 0 nodes: 1 new, 0 changed, 0 unchanged, 1 failed\n", first.Output);
+
+            File.Delete(Path.Combine(folder, "bad.json"));
+            var second = await Tool.RunAsync(null, "import", "n8n", folder, "--json", "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString());
+            Assert.Equal(0, second.ExitCode);
+            Assert.Equal(1, JsonElement.Parse(second.Output).GetProperty("unchanged").GetInt32());
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+    }
+
+    [Theory]
+    [InlineData("Unrecognized command or argument 'sideways'", "sideways")]
+    [InlineData("Required argument missing", "import", "n8n")]
+    [InlineData("is neither a file nor a folder", "import", "n8n", "/nowhere/at/all")]
+    [InlineData("there is no tenant 'nobody'", "export", "n8n", "/tmp/unused", "--tenant", "nobody")]
+    [InlineData("DATABASE_URL: is not set", "serve")]
+    [InlineData("--yes: is needed", "reset")]
+    [InlineData("reset only works on Flowstone's own", "reset", "--yes", "--database", "Host=/nowhere")]
+    public async Task Wrong_usage_says_what_and_ends_with_2(string message, params string[] arguments)
+    {
+        var needsDatabase = arguments[0] is "import" or "export";
+        var result = await Tool.RunAsync(null, needsDatabase ? [.. arguments, "--database", database.AppConnectionString()] : arguments);
+
+        Assert.Contains(message, result.Error, StringComparison.Ordinal);
+        Assert.Equal(2, result.ExitCode);
+    }
+
+    [Theory]
+    [InlineData("The database cannot be reached", "Host=/nowhere;Username=flowstone;Database=x")]
+    [InlineData("is neither postgres://user:password@host:port/database nor", "secret-password-in-no-form")]
+    public async Task A_database_that_does_not_answer_is_said_in_a_line_without_its_secrets(string message, string url)
+    {
+        var result = await Tool.RunAsync(null, "tenant", "list", "--database", url);
+
+        Assert.Contains(message, result.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("   at ", result.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("secret", result.Error, StringComparison.Ordinal);
+        Assert.Equal(1, result.ExitCode);
+    }
+
+    [Fact, Trait("Kind", "Snapshot")]
+    public void Help_texts()
+    {
+        var text = new StringBuilder();
+        Write(FlowstoneCommand.Create(), "");
+        Snapshot.Match("help.txt", text.ToString().Replace("Flowstone.Tests", "flowstone", StringComparison.Ordinal));
+
+        void Write(Command command, string path)
+        {
+            var output = new StringWriter();
+            FlowstoneCommand.Create().Parse($"{path} --help").Invoke(new InvocationConfiguration { Output = output });
+            text.Append($"=== flowstone{path}\n{output.ToString().ReplaceLineEndings("\n").TrimEnd()}\n\n");
+            foreach (var sub in command.Subcommands)
+                Write(sub, $"{path} {sub.Name}");
+        }
+    }
+}

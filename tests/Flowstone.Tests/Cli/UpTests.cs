@@ -1,0 +1,60 @@
+using System.Diagnostics;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.RegularExpressions;
+
+namespace Flowstone.Tests.Cli;
+
+/// <summary>The first thing a newcomer does.</summary>
+public sealed partial class UpTests : IDisposable
+{
+    // Where PostgreSQL's user can reach it, as root too.
+    readonly string data = Directory.CreateTempSubdirectory("flowstone-up-").FullName;
+
+    public UpTests() => File.SetUnixFileMode(data, File.GetUnixFileMode(data) | UnixFileMode.OtherExecute | UnixFileMode.OtherRead);
+
+    public void Dispose() => Directory.Delete(data, recursive: true);
+
+    [Fact]
+    public async Task Up_serves_a_console_with_demo_data_heals_its_database_and_leaves_nothing_behind()
+    {
+        var port = FreePort();
+        using var up = Tool.Start(data, "up", "--port", $"{port}");
+        var output = new List<string>();
+        while (output.LastOrDefault() != "Ctrl-C stops it.")
+            output.Add(await up.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException(string.Join('\n', [.. output, await up.StandardError.ReadToEndAsync()])));
+
+        using var http = new HttpClient(new HttpClientHandler { UseCookies = true }) { BaseAddress = new Uri($"http://127.0.0.1:{port}") };
+        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/health/ready")).StatusCode);
+        var overview = await http.GetStringAsync(Link().Match(string.Join('\n', output)).Value);
+        Assert.Contains("Nightly invoice export", overview, StringComparison.Ordinal);
+        Assert.Matches("Sign in as +admin@demo.test  [a-z0-9]{4}(-[a-z0-9]{4}){3}   \\(shown once\\)", string.Join('\n', output));
+
+        // A second command joins the database; and the port is taken.
+        Assert.Contains("default", (await Tool.RunAsync(data, "tenant", "list")).Output, StringComparison.Ordinal);
+        var second = await Tool.RunAsync(data, "up", "--port", $"{port}");
+        Assert.Contains("in use", second.Output + second.Error, StringComparison.Ordinal);
+        Assert.Equal(1, second.ExitCode);
+
+        var postmaster = int.Parse((await File.ReadAllLinesAsync(Path.Combine(data, "postgres/data/postmaster.pid")))[0], null);
+        Process.GetProcessById(postmaster).Kill();
+        while (!(await up.StandardError.ReadLineAsync() ?? "").StartsWith("PostgreSQL had died", StringComparison.Ordinal))
+            Assert.False(up.HasExited);
+        Assert.Equal(HttpStatusCode.OK, (await http.GetAsync("/health/ready")).StatusCode);
+
+        Process.Start("kill", ["-INT", $"{up.Id}"])!.WaitForExit();
+        await up.WaitForExitAsync();
+        Assert.Equal(0, up.ExitCode);
+        Assert.Empty(await ServerProcesses.ListAsync(Path.Combine(data, "postgres/data"), default));
+    }
+
+    static int FreePort()
+    {
+        using var listener = new TcpListener(IPAddress.Loopback, 0);
+        listener.Start();
+        return ((IPEndPoint)listener.LocalEndpoint).Port;
+    }
+
+    [GeneratedRegex(@"http://\S+/sign-in\?code=\S+")]
+    private static partial Regex Link();
+}
