@@ -83,7 +83,8 @@ public sealed class UserRepository
             if (filter.Search is { Length: > 0 } search)
             {
                 var pattern = Like.Containing(search);
-                page = page.Where(u => EF.Functions.ILike(u.Email, pattern) || EF.Functions.ILike(u.FirstName!, pattern) || EF.Functions.ILike(u.LastName!, pattern));
+                page = page.Where(u => EF.Functions.ILike(u.Email, pattern, Like.Escape)
+                    || EF.Functions.ILike(u.FirstName!, pattern, Like.Escape) || EF.Functions.ILike(u.LastName!, pattern, Like.Escape));
             }
             if (before is { } last)
                 page = page.Where(u => u.Id < last);

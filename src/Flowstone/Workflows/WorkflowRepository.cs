@@ -81,7 +81,7 @@ public sealed class WorkflowRepository
             if (filter.Tag is { } tag)
                 page = page.Where(w => w.Tags.Contains(tag));
             if (filter.Search is { Length: > 0 } search)
-                page = page.Where(w => EF.Functions.ILike(w.Name, Like.Containing(search)));
+                page = page.Where(w => EF.Functions.ILike(w.Name, Like.Containing(search), Like.Escape));
             if (before is { } last)
                 page = page.Where(w => w.Id < last);
             return page.OrderByDescending(w => w.Id).Take(limit).ToListAsync(cancellationToken);
