@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using Flowstone.Data;
@@ -100,7 +101,7 @@ public sealed class SignIn
     static bool TryRead(string token, out Id<Tenant> tenant, out byte[] hash)
     {
         Span<byte> bytes = stackalloc byte[16 + SecretBytes];
-        var read = Base64Url.TryDecodeFromChars(token, bytes, out var length) && length == bytes.Length;
+        var read = Base64Url.DecodeFromChars(token, bytes, out _, out var length) == OperationStatus.Done && length == bytes.Length; // TryDecode… throws
         (tenant, hash) = read ? (new Id<Tenant>(new Guid(bytes[..16])), Hash(bytes)) : (default, []);
         return read;
     }
