@@ -44,7 +44,7 @@ public sealed class SignIn
         if (password.Length > 1000 || !Text.IsStorable(email))
             return null;
         (Id<Tenant> Tenant, Id<User> User)? found = null;
-        await app.TransactAsync(tenants: null, [new Statement("select tenant_id, user_id from flowstone.find_email($1)", P(email))],
+        await app.TransactAsync(tenants: null, [new Statement("select tenant_id, user_id from flowstone.find_email($1)", P(email.Trim()))],
             row => found = (new(row.GetGuid(0)), new(row.GetGuid(1))), cancellationToken);
         string? hash = null;
         if (found is { } user)

@@ -67,7 +67,7 @@ public sealed class UserRepository
     {
         var found = await database.QueryAsync(
             "select user_id from flowstone.user_emails where tenant_id = $1 and email_hash = flowstone.email_hash($2)",
-            [P(email)], row => new Id<User>(row.GetGuid(0)), cancellationToken);
+            [P(email.Trim())], row => new Id<User>(row.GetGuid(0)), cancellationToken);
         return found is [var id] ? await FindAsync(id, cancellationToken) : null;
     }
 
@@ -114,7 +114,7 @@ public sealed class UserRepository
             statements.Add(("""
                 insert into flowstone.user_emails (tenant_id, user_id, email_hash)
                 select tenant_id, id, flowstone.email_hash($3) from flowstone.users where tenant_id = $1 and id = $2
-                """, [P(id), P(email)]));
+                """, [P(id), P(email.Trim())]));
         }
         if ((await database.ExecuteAsync(statements, cancellationToken))[0] == 0)
             throw new NotFoundException("User", id);
