@@ -1,4 +1,5 @@
 using System.Net.Mail;
+using System.Text.Json;
 using Flowstone.Data;
 using Flowstone.Tenancy;
 using Microsoft.EntityFrameworkCore;
@@ -20,6 +21,9 @@ public sealed record UserFilter
 /// <summary>Keeps the users of a tenant.</summary>
 public sealed class UserRepository
 {
+    /// <summary>Settings are shallow; a reader of JSON gives up at 64.</summary>
+    const int MaxPreferencesDepth = 32;
+
     readonly TenantDatabase database;
     readonly TimeProvider clock;
 
@@ -41,7 +45,7 @@ public sealed class UserRepository
             Status = UserStatus.Active,
             TimeZone = request.TimeZone,
             Language = request.Language,
-            Preferences = System.Text.Json.JsonElement.Parse("{}"),
+            Preferences = JsonElement.Parse("{}"),
             CreatedAt = now,
             UpdatedAt = now,
         };
@@ -96,6 +100,7 @@ public sealed class UserRepository
     public async Task<User> UpdateAsync(Id<User> id, UserChanges changes, CancellationToken cancellationToken = default)
     {
         CheckProfile(changes.Email, changes.FirstName, changes.LastName, changes.TimeZone, changes.Language);
+        CheckPreferences(changes.Preferences);
         List<(string, NpgsqlParameter[])> statements =
         [
             ("""
@@ -129,6 +134,17 @@ public sealed class UserRepository
             ("delete from flowstone.user_emails where tenant_id = $1 and user_id = $2", [P(id)]),
             ("delete from flowstone.users where tenant_id = $1 and id = $2", [P(id)]),
         ], cancellationToken))[1] > 0;
+
+    static void CheckPreferences(JsonElement? preferences)
+    {
+        if (preferences is not { } value)
+            return;
+        var errors = new FieldErrors(1);
+        if (errors.Expect("", value, JsonValueKind.Object) is not null)
+            StorableJson.Check(value, errors, MaxPreferencesDepth);
+        if (errors.All is [var error])
+            throw new InvalidInputException("preferences", $"{error.Field} {error.Message}".TrimStart());
+    }
 
     static void CheckProfile(string? email, string? firstName, string? lastName, string? timeZone, string? language)
     {
