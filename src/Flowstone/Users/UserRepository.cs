@@ -128,12 +128,29 @@ public sealed class UserRepository
 
     /// <returns>False if there was no such user.</returns>
     /// <exception cref="InvalidInputException">The user still owns workflows.</exception>
+    /// <exception cref="ConflictException">The user is the last owner of a team.</exception>
     public async Task<bool> DeleteAsync(Id<User> id, CancellationToken cancellationToken = default)
-        => (await database.ExecuteAsync(
-        [
-            ("delete from flowstone.user_emails where tenant_id = $1 and user_id = $2", [P(id)]),
-            ("delete from flowstone.users where tenant_id = $1 and id = $2", [P(id)]),
-        ], cancellationToken))[1] > 0;
+    {
+        // As TeamRepository does: one change of membership at a time, then a statement that sees what the one before did.
+        const string LockTeams = """
+            select 1 from flowstone.teams t
+             where t.tenant_id = $1 and exists (select from flowstone.team_members m where m.tenant_id = $1 and m.team_id = t.id and m.user_id = $2)
+             order by t.id for update
+            """;
+        const string DeleteUser = """
+            delete from flowstone.users u where u.tenant_id = $1 and u.id = $2 and not exists (
+                   select from flowstone.team_members m where m.tenant_id = $1 and m.user_id = $2 and m.role = 'OWNER' and not exists (
+                          select from flowstone.team_members o where o.tenant_id = $1 and o.team_id = m.team_id and o.user_id <> $2 and o.role = 'OWNER'))
+            """;
+        const string FreeEmail = """
+            delete from flowstone.user_emails e where e.tenant_id = $1 and e.user_id = $2
+               and not exists (select from flowstone.users u where u.tenant_id = $1 and u.id = $2)
+            """;
+        if ((await database.ExecuteAsync([(LockTeams, [P(id)]), (DeleteUser, [P(id)]), (FreeEmail, [P(id)])], cancellationToken))[1] > 0)
+            return true;
+        return await FindAsync(id, cancellationToken) is null ? false
+            : throw new ConflictException("The user is the last owner of a team: make somebody else an owner, or delete the team, first.");
+    }
 
     static void CheckPreferences(JsonElement? preferences)
     {
