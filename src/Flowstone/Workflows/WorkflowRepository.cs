@@ -82,9 +82,15 @@ public sealed class WorkflowRepository
             if (filter.Status is { } status)
                 page = page.Where(w => w.Status == status);
             if (filter.Tag is { } tag)
+            {
+                Text.Check("tag", tag, int.MaxValue);
                 page = page.Where(w => w.Tags.Contains(tag));
+            }
             if (filter.Search is { Length: > 0 } search)
-                page = page.Where(w => EF.Functions.ILike(w.Name, Like.Containing(search), Like.Escape));
+            {
+                var pattern = Like.Containing(search);
+                page = page.Where(w => EF.Functions.ILike(w.Name, pattern, Like.Escape));
+            }
             if (before is { } last)
                 page = page.Where(w => w.Id < last);
             return page.OrderByDescending(w => w.Id).Take(limit).ToListAsync(cancellationToken);
