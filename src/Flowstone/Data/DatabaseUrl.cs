@@ -14,7 +14,7 @@ public static class DatabaseUrl
                 ? ParseUrl(text)
                 : new NpgsqlConnectionStringBuilder(text);
         }
-        catch (Exception error) when (error is ArgumentException or FormatException)
+        catch (Exception error) when (error is ArgumentException or FormatException or OverflowException)
         {
             throw new ArgumentException(
                 "The database setting (DATABASE_URL) is neither postgres://user:password@host:port/database nor 'Host=…;Username=…;Database=…'.", nameof(text));
@@ -30,7 +30,7 @@ public static class DatabaseUrl
         var at = authority.LastIndexOf('@');
         var (user, password) = at < 0 ? ("", "") : Cut(authority[..at], ':');
         var result = new NpgsqlConnectionStringBuilder { Host = Uri.UnescapeDataString(authority[(at + 1)..]) };
-        if (result.Host.LastIndexOf(':') is var colon and > 0 && !result.Host.Contains(',', StringComparison.Ordinal))
+        if (result.Host.LastIndexOf(':') is var colon and > 0 && !result.Host.EndsWith(']') && !result.Host.Contains(',', StringComparison.Ordinal))
             (result.Host, result.Port) = (result.Host[..colon], int.Parse(result.Host[(colon + 1)..], null));
         if (user.Length > 0)
             result.Username = Uri.UnescapeDataString(user);
@@ -46,12 +46,13 @@ public static class DatabaseUrl
                 "sslmode" => "SSL Mode",
                 "application_name" => "Application Name",
                 "connect_timeout" => "Timeout",
+                "channel_binding" => "Channel Binding",
                 "target_session_attrs" => "Target Session Attributes",
                 "schema" or "connection_limit" or "pgbouncer" => null, // Prisma's; Flowstone's schema is its own
                 _ => key,
             };
             if (name is not null)
-                result[name] = Uri.UnescapeDataString(value).Replace("-", "", StringComparison.Ordinal);
+                result[name] = key == "sslmode" ? value.Replace("-", "", StringComparison.Ordinal) : Uri.UnescapeDataString(value);
         }
         return result;
     }

@@ -1,3 +1,4 @@
+using System.Text;
 using Npgsql;
 
 namespace Flowstone.Data;
@@ -13,6 +14,8 @@ static class PostgresErrors
             {
                 case PostgresException known:
                     return Explain(known);
+                case EncoderFallbackException:   // Npgsql, before it sends half a surrogate pair
+                    return Unstorable();
                 case NpgsqlException { IsTransient: true }:
                 case NpgsqlException { InnerException: IOException or TimeoutException }:
                     return new UnavailableException("The database cannot be reached. Nothing may be assumed about a write that was under way; try again.", error);
@@ -36,13 +39,15 @@ static class PostgresErrors
         PostgresErrorCodes.ReadOnlySqlTransaction => new UnavailableException("The database is read-only, probably a standby: connect to the primary.", error),
         PostgresErrorCodes.TooManyConnections => new UnavailableException("The database has no free connection: lower DATABASE_POOL_MAX or raise max_connections.", error),
         PostgresErrorCodes.UntranslatableCharacter or PostgresErrorCodes.CharacterNotInRepertoire
-            => new InvalidInputException("$", "holds a character that PostgreSQL cannot store (U+0000 or a lone surrogate)."),
+            => Unstorable(),
         PostgresErrorCodes.NumericValueOutOfRange => new InvalidInputException("$", "holds a number beyond what PostgreSQL can store."),
         PostgresErrorCodes.CheckViolation when error.MessageText.StartsWith("no partition", StringComparison.Ordinal)
             => new UnavailableException($"There is no partition of {error.TableName} for this time: run 'flowstone migrate', and see that the server's partition job runs.", error),
         _ when error.IsTransient => new UnavailableException($"The database is not available: {error.MessageText}.", error),
         _ => null,
     };
+
+    static InvalidInputException Unstorable() => new("$", "holds a character that PostgreSQL cannot store (U+0000 or a lone surrogate).");
 
     // "uq_teams_name" says more to a person than the column list, and never repeats the caller's data.
     static string Subject(PostgresException error) => error.ConstraintName ?? error.TableName ?? "The value";

@@ -19,7 +19,12 @@ readonly record struct Statement(string Text, params NpgsqlParameter[] Parameter
 static class Sql
 {
     /// <summary>A parameter whose type is known even where its value is null.</summary>
-    public static NpgsqlParameter P<T>(T value) => new NpgsqlParameter<T> { TypedValue = value };
+    public static NpgsqlParameter P<T>(T value)
+    {
+        if (value is string text)
+            Text.RequireStorable(text);
+        return new NpgsqlParameter<T> { TypedValue = value };
+    }
 
     public static NpgsqlParameter P<T>(Id<T> value) => new NpgsqlParameter<Guid> { TypedValue = value.Value };
 

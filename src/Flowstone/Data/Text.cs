@@ -20,6 +20,9 @@ static class Text
             throw new InvalidInputException(field, "holds a character that PostgreSQL cannot store (U+0000 or a lone surrogate).");
     }
 
+    /// <summary>For what reaches a statement unchecked. Npgsql meets half a surrogate pair midway through a batch, after it has noted statements as prepared.</summary>
+    public static void RequireStorable(string value) => Check("$", value, int.MaxValue);
+
     /// <summary>PostgreSQL's text holds neither U+0000 nor half a surrogate pair.</summary>
     public static bool IsStorable(ReadOnlySpan<char> value)
     {

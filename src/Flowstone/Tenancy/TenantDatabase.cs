@@ -31,10 +31,15 @@ sealed class TenantDatabase(Database database, Id<Tenant> tenantId)
     public Task<int[]> ExecuteAsync(IEnumerable<(string Sql, NpgsqlParameter[] Parameters)> statements, CancellationToken cancellationToken)
         => database.TransactAsync(tenants, [.. statements.Select(s => WithTenant(s.Sql, s.Parameters))], read: null, cancellationToken);
 
-    public async Task<List<T>> QueryAsync<T>(string sql, NpgsqlParameter[] parameters, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken)
+    public Task<List<T>> QueryAsync<T>(string sql, NpgsqlParameter[] parameters, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken)
+        => QueryAsync([(sql, parameters)], read, cancellationToken);
+
+    /// <param name="statements">Of which one returns rows.</param>
+    public async Task<List<T>> QueryAsync<T>(
+        IEnumerable<(string Sql, NpgsqlParameter[] Parameters)> statements, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken)
     {
         var rows = new List<T>();
-        await database.TransactAsync(tenants, [WithTenant(sql, parameters)], row => rows.Add(read(row)), cancellationToken);
+        await database.TransactAsync(tenants, [.. statements.Select(s => WithTenant(s.Sql, s.Parameters))], row => rows.Add(read(row)), cancellationToken);
         return rows;
     }
 

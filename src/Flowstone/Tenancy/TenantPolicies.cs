@@ -51,6 +51,14 @@ static class TenantPolicies
         yield return new Policy("user_emails", "sign_in", "SELECT", OwnerRole, "true");
     }
 
+    /// <summary>What the application may do with a table, in alphabetical order. Versions are immutable and tenants are not deleted by it.</summary>
+    static IEnumerable<string> Privileges(string table) => table switch
+    {
+        "workflow_versions" => ["insert", "select"],
+        "tenants" => ["insert", "select", "update"],
+        _ => ["delete", "insert", "select", "update"],
+    };
+
     /// <summary>Tables with rows of tenants, among them the table of the tenants themselves.</summary>
     public static IEnumerable<string> TenantTables(IModel model)
         => model.GetEntityTypes()
@@ -66,8 +74,7 @@ static class TenantPolicies
         var policies = new List<Policy>();
         const string Tables = """
             select c.relname, c.relrowsecurity, c.relforcerowsecurity, pg_has_role(r.oid, c.relowner, 'usage'),
-                   has_table_privilege(r.oid, c.oid, 'select') and has_table_privilege(r.oid, c.oid, 'insert')
-                   and has_table_privilege(r.oid, c.oid, 'update') and has_table_privilege(r.oid, c.oid, 'delete')
+                   array(select p from unnest(array['delete', 'insert', 'select', 'update', 'truncate', 'trigger', 'references']) p where has_table_privilege(r.oid, c.oid, p) order by p)
               from pg_class c join pg_namespace n on n.oid = c.relnamespace, pg_roles r
              where n.nspname = 'flowstone' and c.relkind in ('r', 'p') and r.rolname = 'flowstone_app'
             """;
@@ -83,8 +90,8 @@ static class TenantPolicies
                 drift.Add($"{table}: row-level security is off.");
             if (!row.GetBoolean(2))
                 drift.Add($"{table}: row-level security is not forced.");
-            if (!row.GetBoolean(4))
-                drift.Add($"{table}: {AppRole} may not read and write it.");
+            if (!row.GetFieldValue<string[]>(4).SequenceEqual(Privileges(table)))
+                drift.Add($"{table}: {AppRole} does not have exactly the rights to {string.Join(", ", Privileges(table))}.");
         });
         await ReadAsync("""
             select tablename, policyname, cmd, array_to_string(roles, ','), qual, with_check, permissive
@@ -134,7 +141,8 @@ static class TenantPolicies
         foreach (var table in TenantTables(model))
         {
             script.AppendLine($"alter table flowstone.{table} enable row level security, force row level security;");
-            script.AppendLine($"grant select, insert, update, delete on flowstone.{table} to {AppRole};");
+            script.AppendLine($"revoke all on flowstone.{table} from {AppRole};");
+            script.AppendLine($"grant {string.Join(", ", Privileges(table))} on flowstone.{table} to {AppRole};");
         }
         foreach (var policy in Expected(model))
         {

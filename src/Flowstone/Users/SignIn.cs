@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Buffers.Text;
 using System.Security.Cryptography;
 using Flowstone.Data;
@@ -46,7 +47,7 @@ public sealed class SignIn
         if (password.Length > 1000 || !Text.IsStorable(email))
             return null;
         (Id<Tenant> Tenant, Id<User> User)? found = null;
-        await app.TransactAsync(tenants: null, [new Statement("select tenant_id, user_id from flowstone.find_email($1)", P(email))],
+        await app.TransactAsync(tenants: null, [new Statement("select tenant_id, user_id from flowstone.find_email($1)", P(email.Trim()))],
             row => found = (new(row.GetGuid(0)), new(row.GetGuid(1))), cancellationToken);
         string? hash = null;
         if (found is { } user)
@@ -104,7 +105,7 @@ public sealed class SignIn
     static bool TryRead(string token, out Id<Tenant> tenant, out byte[] hash)
     {
         Span<byte> bytes = stackalloc byte[16 + SecretBytes];
-        var read = Base64Url.IsValid(token) && Base64Url.TryDecodeFromChars(token, bytes, out var length) && length == bytes.Length;
+        var read = Base64Url.DecodeFromChars(token, bytes, out _, out var length) == OperationStatus.Done && length == bytes.Length; // TryDecode… throws
         (tenant, hash) = read ? (new Id<Tenant>(new Guid(bytes[..16])), Hash(bytes)) : (default, []);
         return read;
     }

@@ -113,6 +113,9 @@ sealed class UserEmailMapping : IEntityTypeConfiguration<UserEmail>
     {
         email.ToTable("user_emails");
         email.HasKey(e => e.EmailHash);
+
+        // Changing and deleting a user's address.
+        email.HasIndex(e => new { e.TenantId, e.UserId }).HasDatabaseName("ix_user_emails_by_user");
     }
 }
 

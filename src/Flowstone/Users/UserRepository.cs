@@ -1,4 +1,5 @@
 using System.Net.Mail;
+using System.Text.Json;
 using Flowstone.Data;
 using Flowstone.Tenancy;
 using Microsoft.EntityFrameworkCore;
@@ -20,6 +21,9 @@ public sealed record UserFilter
 /// <summary>Keeps the users of a tenant.</summary>
 public sealed class UserRepository
 {
+    /// <summary>Settings are shallow; a reader of JSON gives up at 64.</summary>
+    const int MaxPreferencesDepth = 32;
+
     readonly TenantDatabase database;
     readonly TimeProvider clock;
 
@@ -41,7 +45,7 @@ public sealed class UserRepository
             Status = UserStatus.Active,
             TimeZone = request.TimeZone,
             Language = request.Language,
-            Preferences = System.Text.Json.JsonElement.Parse("{}"),
+            Preferences = JsonElement.Parse("{}"),
             CreatedAt = now,
             UpdatedAt = now,
         };
@@ -67,7 +71,7 @@ public sealed class UserRepository
     {
         var found = await database.QueryAsync(
             "select user_id from flowstone.user_emails where tenant_id = $1 and email_hash = flowstone.email_hash($2)",
-            [P(email)], row => new Id<User>(row.GetGuid(0)), cancellationToken);
+            [P(email.Trim())], row => new Id<User>(row.GetGuid(0)), cancellationToken);
         return found is [var id] ? await FindAsync(id, cancellationToken) : null;
     }
 
@@ -83,7 +87,8 @@ public sealed class UserRepository
             if (filter.Search is { Length: > 0 } search)
             {
                 var pattern = Like.Containing(search);
-                page = page.Where(u => EF.Functions.ILike(u.Email, pattern) || EF.Functions.ILike(u.FirstName!, pattern) || EF.Functions.ILike(u.LastName!, pattern));
+                page = page.Where(u => EF.Functions.ILike(u.Email, pattern, Like.Escape)
+                    || EF.Functions.ILike(u.FirstName!, pattern, Like.Escape) || EF.Functions.ILike(u.LastName!, pattern, Like.Escape));
             }
             if (before is { } last)
                 page = page.Where(u => u.Id < last);
@@ -95,6 +100,7 @@ public sealed class UserRepository
     public async Task<User> UpdateAsync(Id<User> id, UserChanges changes, CancellationToken cancellationToken = default)
     {
         CheckProfile(changes.Email, changes.FirstName, changes.LastName, changes.TimeZone, changes.Language);
+        CheckPreferences(changes.Preferences);
         List<(string, NpgsqlParameter[])> statements =
         [
             ("""
@@ -113,7 +119,7 @@ public sealed class UserRepository
             statements.Add(("""
                 insert into flowstone.user_emails (tenant_id, user_id, email_hash)
                 select tenant_id, id, flowstone.email_hash($3) from flowstone.users where tenant_id = $1 and id = $2
-                """, [P(id), P(email)]));
+                """, [P(id), P(email.Trim())]));
         }
         if ((await database.ExecuteAsync(statements, cancellationToken))[0] == 0)
             throw new NotFoundException("User", id);
@@ -122,12 +128,40 @@ public sealed class UserRepository
 
     /// <returns>False if there was no such user.</returns>
     /// <exception cref="InvalidInputException">The user still owns workflows.</exception>
+    /// <exception cref="ConflictException">The user is the last owner of a team.</exception>
     public async Task<bool> DeleteAsync(Id<User> id, CancellationToken cancellationToken = default)
-        => (await database.ExecuteAsync(
-        [
-            ("delete from flowstone.user_emails where tenant_id = $1 and user_id = $2", [P(id)]),
-            ("delete from flowstone.users where tenant_id = $1 and id = $2", [P(id)]),
-        ], cancellationToken))[1] > 0;
+    {
+        // As TeamRepository does: one change of membership at a time, then a statement that sees what the one before did.
+        const string LockTeams = """
+            select 1 from flowstone.teams t
+             where t.tenant_id = $1 and exists (select from flowstone.team_members m where m.tenant_id = $1 and m.team_id = t.id and m.user_id = $2)
+             order by t.id for update
+            """;
+        const string DeleteUser = """
+            delete from flowstone.users u where u.tenant_id = $1 and u.id = $2 and not exists (
+                   select from flowstone.team_members m where m.tenant_id = $1 and m.user_id = $2 and m.role = 'OWNER' and not exists (
+                          select from flowstone.team_members o where o.tenant_id = $1 and o.team_id = m.team_id and o.user_id <> $2 and o.role = 'OWNER'))
+            """;
+        const string FreeEmail = """
+            delete from flowstone.user_emails e where e.tenant_id = $1 and e.user_id = $2
+               and not exists (select from flowstone.users u where u.tenant_id = $1 and u.id = $2)
+            """;
+        if ((await database.ExecuteAsync([(LockTeams, [P(id)]), (DeleteUser, [P(id)]), (FreeEmail, [P(id)])], cancellationToken))[1] > 0)
+            return true;
+        return await FindAsync(id, cancellationToken) is null ? false
+            : throw new ConflictException("The user is the last owner of a team: make somebody else an owner, or delete the team, first.");
+    }
+
+    static void CheckPreferences(JsonElement? preferences)
+    {
+        if (preferences is not { } value)
+            return;
+        var errors = new FieldErrors(1);
+        if (errors.Expect("", value, JsonValueKind.Object) is not null)
+            StorableJson.Check(value, errors, MaxPreferencesDepth);
+        if (errors.All is [var error])
+            throw new InvalidInputException("preferences", $"{error.Field} {error.Message}".TrimStart());
+    }
 
     static void CheckProfile(string? email, string? firstName, string? lastName, string? timeZone, string? language)
     {

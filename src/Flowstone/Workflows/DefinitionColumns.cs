@@ -11,11 +11,11 @@ sealed class DefinitionColumns
     {
         if (WorkflowDefinition.Validate(definition) is { Count: > 0 } errors)
             throw new InvalidInputException(errors);
-        if (definition.FindText("name") is null)   // a draft may do without, a stored workflow is listed by it
+        if (definition.Find("name") is not { ValueKind: JsonValueKind.String } name)   // n8n's documents may lack one; what is stored may not
             throw new InvalidInputException("name", "is missing; a string is needed.");
         Json = JsonBytes.Of(definition);
         Hash = CanonicalJson.Hash(definition);
-        Name = definition.GetProperty("name").GetString()!;
+        Name = name.GetString()!;
         Description = definition.TryGetProperty("description", out var description) && description.ValueKind == JsonValueKind.String ? description.GetString() : null;
         Tags = definition.TryGetProperty("tags", out var tags) && tags.ValueKind == JsonValueKind.Array ? [.. tags.EnumerateArray().Select(tag => tag.GetString()!)] : [];
     }

@@ -19,6 +19,9 @@ public sealed record WorkflowFilter
 /// <summary>Keeps workflows and their immutable versions.</summary>
 public sealed class WorkflowRepository
 {
+    // As deep as a definition may be: a reader's own limit is 64.
+    static readonly JsonDocumentOptions stored = new() { MaxDepth = WorkflowDefinition.MaxDepth };
+
     readonly TenantDatabase database;
     readonly Actor actor;
     readonly TimeProvider clock;
@@ -79,9 +82,15 @@ public sealed class WorkflowRepository
             if (filter.Status is { } status)
                 page = page.Where(w => w.Status == status);
             if (filter.Tag is { } tag)
+            {
+                Text.Check("tag", tag, int.MaxValue);
                 page = page.Where(w => w.Tags.Contains(tag));
+            }
             if (filter.Search is { Length: > 0 } search)
-                page = page.Where(w => EF.Functions.ILike(w.Name, Like.Containing(search)));
+            {
+                var pattern = Like.Containing(search);
+                page = page.Where(w => EF.Functions.ILike(w.Name, pattern, Like.Escape));
+            }
             if (before is { } last)
                 page = page.Where(w => w.Id < last);
             return page.OrderByDescending(w => w.Id).Take(limit).ToListAsync(cancellationToken);
@@ -109,7 +118,11 @@ public sealed class WorkflowRepository
         var content = new DefinitionColumns(definition);
         Text.Check("message", message, 2000);
 
-        // The update locks the row and the number follows from it: versions have no gap and no repeat, whoever saves at the same time.
+        // One save at a time, in a statement of its own: the next one's snapshot then sees the version that the one before appended.
+        // (An update, because a `select … for update` would return a row among the results.)
+        const string Lock = "update flowstone.workflows set version = version where tenant_id = $1 and id = $2";
+
+        // The number follows from the locked row: versions have no gap and no repeat.
         const string Append = """
             with workflow as (
                 update flowstone.workflows w
@@ -120,13 +133,25 @@ public sealed class WorkflowRepository
                 returning w.version)
             insert into flowstone.workflow_versions (tenant_id, workflow_id, number, definition, hash, message, author_id, created_at)
             select $1, $2, workflow.version, $3, $4, $11, $12, $8 from workflow
+            returning number
             """;
-        var appended = await database.ExecuteAsync(Append,
-            [P(id), Json(content.Json), P(content.Hash), P(content.Name), P(content.Description), P(content.Tags), P(clock.Now()),
-             P(importHash), P(basedOn), P(message), P(actor.UserId)], cancellationToken);
+        var now = clock.Now();
+        var appended = await database.QueryAsync(
+        [
+            (Lock, [P(id)]),
+            (Append, [P(id), Json(content.Json), P(content.Hash), P(content.Name), P(content.Description), P(content.Tags), P(now),
+                      P(importHash), P(basedOn), P(message), P(actor.UserId)]),
+        ], row => row.GetInt32(0), cancellationToken);
         var current = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Workflow", id);
-        if (appended == 0 && basedOn is { } expected && expected != current.Version)
+
+        // Somebody may have saved since: the answer is what was saved here, or the next save would be based on what its author never saw.
+        if (appended is [var number])
+            return current with { Version = number, Name = content.Name, Description = content.Description, Tags = content.Tags, UpdatedAt = now };
+        if (basedOn is { } expected && expected != current.Version)
             throw new ConflictException($"Workflow {id} is at version {current.Version}, not {expected}: read it and apply the change to that.");
+        const string Remember = "update flowstone.workflows set import_hash = $3 where tenant_id = $1 and id = $2";
+        if (importHash is not null)
+            await database.ExecuteAsync(Remember, [P(id), P(importHash)], cancellationToken);
         return current;
     }
 
@@ -162,7 +187,7 @@ public sealed class WorkflowRepository
             TenantId = database.TenantId,
             WorkflowId = id,
             Number = row.GetInt32(0),
-            Definition = row.GetFieldValue<JsonElement>(1),
+            Definition = JsonElement.Parse(row.GetFieldValue<byte[]>(1), stored),
             Hash = row.GetFieldValue<byte[]>(2),
             Message = row.Get<string>(3),
             AuthorId = row.Get<Guid?>(4) is { } author ? new(author) : null,

@@ -36,7 +36,7 @@ public sealed class CommandTests(TestDatabase database)
 
     [Theory]
     [InlineData("Unrecognized command or argument 'sideways'", "sideways")]
-    [InlineData("Required argument missing", "import", "n8n")]
+    [InlineData("Required argument 'path' missing", "import", "n8n")]
     [InlineData("is neither a file nor a folder", "import", "n8n", "/nowhere/at/all")]
     [InlineData("there is no tenant 'nobody'", "export", "n8n", "/tmp/unused", "--tenant", "nobody")]
     [InlineData("DATABASE_URL: is not set", "serve")]

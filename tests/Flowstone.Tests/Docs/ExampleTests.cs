@@ -14,14 +14,11 @@ public sealed class ExampleTests(TestDatabase database)
     [Fact, Trait("Kind", "Snapshot")]
     public void The_readme_shows_the_example_that_runs()
     {
-        var root = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(root.FullName, "Flowstone.slnx")))
-            root = root.Parent!;
-        var source = File.ReadAllText(Path.Combine(root.FullName, "tests/Flowstone.Tests/Docs/LibraryExample.cs"));
+        var source = File.ReadAllText(Path.Combine(Repository.Root, "tests/Flowstone.Tests/Docs/LibraryExample.cs"));
         var lines = Between(source, "// <README.md>\n", "        // </README.md>").TrimEnd().Split('\n').Select(line => line.Length > 8 ? line[8..] : line.Trim());
         var example = string.Join('\n', lines);
 
-        var readme = Path.Combine(root.FullName, "README.md");
+        var readme = Path.Combine(Repository.Root, "README.md");
         var text = File.ReadAllText(readme);
         var shown = Between(text, "```csharp\n", "\n```");
         if (Environment.GetEnvironmentVariable("FLOWSTONE_ACCEPT") == "1")

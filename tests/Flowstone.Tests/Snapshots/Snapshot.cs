@@ -1,37 +1,25 @@
-using System.Runtime.CompilerServices;
-
 namespace Flowstone.Tests.Snapshots;
 
-/// <summary>Compares a text with the reviewed one in this folder. <c>./dev accept</c> rewrites what differs; the diff is then reviewed.</summary>
+/// <summary>Text that people review in diffs.</summary>
 static class Snapshot
 {
+    /// <param name="file">A name in this folder, or with a slash a path from the repository's root.</param>
     public static void Match(string file, string text)
     {
-        var path = Path.Combine(Folder(), file);
-        var actual = text.ReplaceLineEndings("\n").TrimEnd() + "\n";
-        var expected = File.Exists(path) ? File.ReadAllText(path).ReplaceLineEndings("\n") : "";
-        if (actual == expected)
-            return;
+        var path = Path.Combine(Repository.Root, file.Contains('/', StringComparison.Ordinal) ? file : $"tests/Flowstone.Tests/Snapshots/{file}");
+        text = text.ReplaceLineEndings("\n").TrimEnd() + "\n";
         if (Environment.GetEnvironmentVariable("FLOWSTONE_ACCEPT") == "1")
         {
-            File.WriteAllText(path, actual);
+            File.WriteAllText(path, text);
             return;
         }
-        var (before, after) = (expected.Split('\n'), actual.Split('\n'));
-        var line = before.Zip(after).TakeWhile(pair => pair.First == pair.Second).Count();
-        Assert.Fail($"""
-            {file} has changed, first in line {line + 1}:
-            - {before.ElementAtOrDefault(line)}
-            + {after.ElementAtOrDefault(line)}
-            If the change is meant, run ./dev accept and review the diff.
-            """);
-    }
-
-    static string Folder([CallerFilePath] string thisFile = "")
-    {
-        var folder = new DirectoryInfo(Path.GetDirectoryName(thisFile) is { } source && Directory.Exists(source) ? source : AppContext.BaseDirectory);
-        while (folder is not null && !File.Exists(Path.Combine(folder.FullName, "Flowstone.slnx")))
-            folder = folder.Parent;
-        return Path.Combine(folder?.FullName ?? throw new DirectoryNotFoundException("No folder above the tests holds Flowstone.slnx."), "tests/Flowstone.Tests/Snapshots");
+        var expected = (File.Exists(path) ? File.ReadAllText(path) : "").Split('\n');
+        var actual = text.Split('\n');
+        for (var i = 0; i < Math.Max(expected.Length, actual.Length); i++)
+        {
+            var (then, now) = (expected.ElementAtOrDefault(i), actual.ElementAtOrDefault(i));
+            if (then != now)
+                Assert.Fail($"{file} differs from line {i + 1} on.\n  accepted: {then ?? "(the end)"}\n  now:      {now ?? "(the end)"}\nIf it is meant to, run ./dev accept and review the diff.");
+        }
     }
 }

@@ -21,7 +21,8 @@ public sealed class TenantPolicyDriftTests(TestDatabase database)
             ("alter policy tenant on flowstone.teams to flowstone_owner", "teams: the policy tenant is not as Flowstone made it."),
             ("create policy backdoor on flowstone.user_logins using (true)", "user_logins: the policy backdoor is not Flowstone's."),
             ("alter table flowstone.user_sessions owner to flowstone_app", "user_sessions: flowstone_app owns it, so row-level security would not bind it."),
-            ("revoke delete on flowstone.team_members from flowstone_app", "team_members: flowstone_app may not read and write it."),
+            ("grant update on flowstone.workflow_versions to flowstone_app", "workflow_versions: flowstone_app does not have exactly the rights to insert, select."),
+            ("revoke delete on flowstone.team_members from flowstone_app", "team_members: flowstone_app does not have exactly the rights to delete, insert, select, update."),
         })
         {
             await database.ExecuteAsync(copy, weakening);

@@ -487,6 +487,9 @@ namespace Flowstone.Data.Migrations
                     b.HasKey("EmailHash")
                         .HasName("pk_user_emails");
 
+                    b.HasIndex("TenantId", "UserId")
+                        .HasDatabaseName("ix_user_emails_by_user");
+
                     b.ToTable("user_emails", "flowstone");
                 });
 

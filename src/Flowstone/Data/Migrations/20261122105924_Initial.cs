@@ -25,6 +25,7 @@ namespace Flowstone.Data.Migrations
                 partition text;
                 created int := 0;
             begin
+                perform pg_advisory_xact_lock(hashtext('flowstone.create_partitions'));   -- two at once would both find one missing
                 if until > since + interval '10 years' then
                     raise exception 'create_partitions: at most ten years at a time';
                 end if;
@@ -46,10 +47,11 @@ namespace Flowstone.Data.Migrations
 
             -- The end of the last partition from which on all three tables have theirs.
             create function flowstone.partitions_until() returns timestamptz language sql stable security definer set search_path = pg_catalog, pg_temp as $$
-                select min(until) from (
-                    select max(to_timestamp(right(c.relname, 8), 'YYYYMMDD') at time zone 'UTC') at time zone 'UTC' + interval '7 days' as until
-                      from pg_inherits i join pg_class c on c.oid = i.inhrelid join pg_class p on p.oid = i.inhparent join pg_namespace n on n.oid = p.relnamespace
-                     where n.nspname = 'flowstone' and p.relkind = 'p' and c.relkind = 'r' group by p.oid) horizon
+                select case when count(*) = count(until) then min(until) end from (
+                    select max(to_date(right(c.relname, 8), 'YYYYMMDD')::timestamp) at time zone 'UTC' + interval '7 days' as until
+                      from pg_class p join pg_namespace n on n.oid = p.relnamespace
+                      left join pg_inherits i on i.inhparent = p.oid left join pg_class c on c.oid = i.inhrelid and c.relkind = 'r'
+                     where n.nspname = 'flowstone' and p.relkind = 'p' group by p.oid) horizon
             $$;
             """;
 
@@ -444,6 +446,12 @@ namespace Flowstone.Data.Migrations
                 table: "tenants",
                 column: "slug",
                 unique: true);
+
+            migrationBuilder.CreateIndex(
+                name: "ix_user_emails_by_user",
+                schema: "flowstone",
+                table: "user_emails",
+                columns: new[] { "tenant_id", "user_id" });
 
             migrationBuilder.CreateIndex(
                 name: "ix_user_sessions_by_user",

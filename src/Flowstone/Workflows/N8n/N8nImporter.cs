@@ -40,6 +40,7 @@ public sealed class N8nImporter(TenantScope tenant)
     public const int MaxFileBytes = 512 * 1024 * 1024;
 
     readonly N8nImportReport report = new();
+    readonly HashSet<string> seen = new(StringComparer.Ordinal);
     Dictionary<string, WorkflowOrigin> known = [];
 
     /// <param name="path">A <c>.json</c> file, or a folder whose <c>.json</c> files are read, also in folders below.</param>
@@ -85,7 +86,7 @@ public sealed class N8nImporter(TenantScope tenant)
         }
         if (content.ValueKind != JsonValueKind.Array)
         {
-            await ImportAsync(content, name, name, cancellationToken);
+            await ImportAsync(content, name, name, name, cancellationToken);
             return;
         }
         var place = 0;
@@ -93,19 +94,32 @@ public sealed class N8nImporter(TenantScope tenant)
         foreach (var document in content.EnumerateArray())
         {
             // Only the first of equal ids is known by it: what n8n exports never repeats one, what people edit may.
-            var id = document.ValueKind == JsonValueKind.Object && document.TryGetProperty("id", out var value) && value.ValueKind is JsonValueKind.String or JsonValueKind.Number
-                ? value.ToString() : null;
-            var key = id is not null && ids.Add(id) ? $"id:{id}" : $"{name}#{place}";
-            await ImportAsync(document, $"{name}#{place++}", key, cancellationToken);
+            var key = FindId(document) is { } id && ids.Add(id) ? $"id:{id}" : $"{name}#{place}";
+            await ImportAsync(document, name, $"{name}#{place++}", key, cancellationToken);
         }
     }
 
-    async Task ImportAsync(JsonElement document, string name, string key, CancellationToken cancellationToken)
+    static string? FindId(JsonElement document)
+    {
+        try
+        {
+            return document.Find("id") is { ValueKind: JsonValueKind.String or JsonValueKind.Number } id ? id.ToString() : null;
+        }
+        catch (InvalidOperationException)
+        {
+            return null;   // a lone surrogate in it or in a key: refused in a moment, with its place
+        }
+    }
+
+    async Task ImportAsync(JsonElement document, string file, string name, string key, CancellationToken cancellationToken)
     {
         try
         {
             Text.Check("path", key, 1024);
-            var workflow = N8nFormat.Read(document, fallbackName: Path.GetFileNameWithoutExtension(name.Split('#')[0]));
+            if (!seen.Add(key))
+                throw new InvalidInputException("id", "is that of another document of this import, which went in.");
+            var fallbackName = Path.GetFileNameWithoutExtension(file);
+            var workflow = N8nFormat.Read(document, string.IsNullOrWhiteSpace(fallbackName) ? Path.GetFileName(file) : fallbackName);
             var hash = CanonicalJson.Hash(document);
             if (!known.TryGetValue(key, out var origin))
             {

@@ -1,0 +1,454 @@
+CREATE SCHEMA flowstone;
+
+CREATE FUNCTION flowstone.create_partitions(since timestamp with time zone, until timestamp with time zone) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+declare
+    week timestamptz := date_trunc('week', since at time zone 'UTC') at time zone 'UTC';
+    parent text;
+    partition text;
+    created int := 0;
+begin
+    perform pg_advisory_xact_lock(hashtext('flowstone.create_partitions'));   -- two at once would both find one missing
+    if until > since + interval '10 years' then
+        raise exception 'create_partitions: at most ten years at a time';
+    end if;
+    while week < until loop
+        foreach parent in array array['executions', 'node_executions', 'payloads'] loop
+            partition := parent || to_char(week at time zone 'UTC', '_YYYYMMDD');
+            if to_regclass('flowstone_partitions.' || partition) is null then
+                execute format('create table flowstone_partitions.%I partition of flowstone.%I for values from (%L) to (%L) with (fillfactor = %s)',
+                    partition, parent, flowstone.lowest_id(week), flowstone.lowest_id(week + interval '7 days'),
+                    case parent when 'payloads' then 100 else 75 end);
+                execute format('alter table flowstone_partitions.%I enable row level security, force row level security', partition);
+                created := created + 1;
+            end if;
+        end loop;
+        week := week + interval '7 days';
+    end loop;
+    return created;
+end $$;
+
+CREATE FUNCTION flowstone.email_hash(address text) RETURNS bytea
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN sha256(convert_to(lower(NORMALIZE(btrim(address), NFKC)), 'UTF8'::name));
+
+CREATE FUNCTION flowstone.find_email(address text) RETURNS TABLE(tenant_id uuid, user_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    select e.tenant_id, e.user_id from flowstone.user_emails e where e.email_hash = flowstone.email_hash(address)
+$$;
+
+CREATE FUNCTION flowstone.lowest_id(at timestamp with time zone) RETURNS uuid
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (rpad(lpad(to_hex(((EXTRACT(epoch FROM at) * (1000)::numeric))::bigint), 12, '0'::text), 32, '0'::text))::uuid;
+
+CREATE FUNCTION flowstone.partitions_until() RETURNS timestamp with time zone
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    select case when count(*) = count(until) then min(until) end from (
+        select max(to_date(right(c.relname, 8), 'YYYYMMDD')::timestamp) at time zone 'UTC' + interval '7 days' as until
+          from pg_class p join pg_namespace n on n.oid = p.relnamespace
+          left join pg_inherits i on i.inhparent = p.oid left join pg_class c on c.oid = i.inhrelid and c.relkind = 'r'
+         where n.nspname = 'flowstone' and p.relkind = 'p' group by p.oid) horizon
+$$;
+
+CREATE TABLE flowstone.execution_queue (
+    shard_key uuid NOT NULL,
+    execution_id uuid NOT NULL,
+    tenant_id uuid NOT NULL,
+    priority smallint NOT NULL,
+    visible_at timestamp with time zone NOT NULL,
+    fence integer NOT NULL,
+    worker character varying(255)
+)
+WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500', autovacuum_vacuum_cost_delay='0');
+
+ALTER TABLE ONLY flowstone.execution_queue FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.executions (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    workflow_id uuid NOT NULL,
+    workflow_version integer NOT NULL,
+    status character varying(24) NOT NULL,
+    reason character varying(32),
+    error character varying(4000),
+    trigger character varying(24) NOT NULL,
+    priority smallint NOT NULL,
+    started_by uuid,
+    created_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    started_at timestamp with time zone,
+    finished_at timestamp with time zone,
+    claims integer NOT NULL,
+    input_hash bytea,
+    output_hash bytea,
+    CONSTRAINT ck_executions_finished CHECK (((finished_at IS NULL) = ((status)::text = ANY ((ARRAY['PENDING'::character varying, 'RUNNING'::character varying, 'WAITING'::character varying])::text[])))),
+    CONSTRAINT ck_executions_started CHECK (((started_at IS NOT NULL) OR ((status)::text = ANY ((ARRAY['PENDING'::character varying, 'CANCELLED'::character varying])::text[])))),
+    CONSTRAINT ck_executions_status CHECK (((status)::text = ANY ((ARRAY['PENDING'::character varying, 'RUNNING'::character varying, 'WAITING'::character varying, 'SUCCESS'::character varying, 'FAILED'::character varying, 'CANCELLED'::character varying, 'TIMEOUT'::character varying])::text[]))),
+    CONSTRAINT ck_executions_trigger CHECK (((trigger)::text = ANY ((ARRAY['MANUAL'::character varying, 'API'::character varying, 'WEBHOOK'::character varying, 'SCHEDULE'::character varying, 'RETRY'::character varying, 'PARENT'::character varying])::text[])))
+)
+PARTITION BY RANGE (id);
+
+ALTER TABLE ONLY flowstone.executions FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.node_executions (
+    tenant_id uuid NOT NULL,
+    execution_id uuid NOT NULL,
+    node integer NOT NULL,
+    iteration integer NOT NULL,
+    attempt smallint NOT NULL,
+    status character varying(24) NOT NULL,
+    reason character varying(32),
+    error character varying(4000),
+    started_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    input_hash bytea,
+    output_hash bytea,
+    CONSTRAINT ck_node_executions_finished CHECK (((finished_at IS NULL) = ((status)::text = ANY ((ARRAY['PENDING'::character varying, 'RUNNING'::character varying, 'WAITING'::character varying])::text[])))),
+    CONSTRAINT ck_node_executions_key CHECK (((node >= 0) AND (iteration >= 0) AND (attempt > 0))),
+    CONSTRAINT ck_node_executions_status CHECK (((status)::text = ANY ((ARRAY['PENDING'::character varying, 'RUNNING'::character varying, 'WAITING'::character varying, 'SUCCESS'::character varying, 'FAILED'::character varying, 'CANCELLED'::character varying, 'TIMEOUT'::character varying])::text[])))
+)
+PARTITION BY RANGE (execution_id);
+
+ALTER TABLE ONLY flowstone.node_executions FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.payloads (
+    tenant_id uuid NOT NULL,
+    execution_id uuid NOT NULL,
+    hash bytea NOT NULL,
+    content_type character varying(255) NOT NULL,
+    encoding character varying(24) NOT NULL,
+    size_bytes bigint NOT NULL,
+    body bytea NOT NULL,
+    CONSTRAINT ck_payloads_encoding CHECK (((encoding)::text = ANY ((ARRAY['PLAIN'::character varying, 'BROTLI'::character varying])::text[])))
+)
+PARTITION BY RANGE (execution_id);
+ALTER TABLE ONLY flowstone.payloads ALTER COLUMN body SET STORAGE EXTERNAL;
+
+ALTER TABLE ONLY flowstone.payloads FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.schema_migrations (
+    "MigrationId" character varying(150) NOT NULL,
+    "ProductVersion" character varying(32) NOT NULL
+);
+
+CREATE TABLE flowstone.team_members (
+    tenant_id uuid NOT NULL,
+    team_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    role character varying(24) NOT NULL,
+    joined_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_team_members_role CHECK (((role)::text = ANY ((ARRAY['OWNER'::character varying, 'ADMIN'::character varying, 'MEMBER'::character varying, 'VIEWER'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY flowstone.team_members FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.teams (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name character varying(255) NOT NULL,
+    description character varying(2000),
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY flowstone.teams FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.tenants (
+    id uuid NOT NULL,
+    slug character varying(63) NOT NULL,
+    name character varying(255) NOT NULL,
+    shard_key uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    CONSTRAINT ck_tenants_slug CHECK (((slug)::text ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text))
+);
+
+ALTER TABLE ONLY flowstone.tenants FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.user_emails (
+    email_hash bytea NOT NULL,
+    tenant_id uuid NOT NULL,
+    user_id uuid NOT NULL
+);
+
+ALTER TABLE ONLY flowstone.user_emails FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.user_logins (
+    tenant_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    password_hash text,
+    last_login_at timestamp with time zone
+);
+
+ALTER TABLE ONLY flowstone.user_logins FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.user_sessions (
+    tenant_id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    user_id uuid NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY flowstone.user_sessions FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.users (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    email character varying(320) NOT NULL,
+    first_name character varying(255),
+    last_name character varying(255),
+    role character varying(24) NOT NULL,
+    status character varying(24) NOT NULL,
+    time_zone character varying(64) NOT NULL,
+    language character varying(16) NOT NULL,
+    preferences jsonb NOT NULL,
+    email_verified_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_users_role CHECK (((role)::text = ANY ((ARRAY['ADMIN'::character varying, 'USER'::character varying, 'VIEWER'::character varying])::text[]))),
+    CONSTRAINT ck_users_status CHECK (((status)::text = ANY ((ARRAY['ACTIVE'::character varying, 'INACTIVE'::character varying, 'SUSPENDED'::character varying, 'PENDING_VERIFICATION'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY flowstone.users FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.workflow_versions (
+    tenant_id uuid NOT NULL,
+    workflow_id uuid NOT NULL,
+    number integer NOT NULL,
+    definition jsonb NOT NULL,
+    hash bytea NOT NULL,
+    message character varying(2000),
+    author_id uuid,
+    created_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY flowstone.workflow_versions FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.workflows (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name character varying(255) NOT NULL,
+    description text,
+    status character varying(24) NOT NULL,
+    visibility character varying(24) NOT NULL,
+    tags text[] NOT NULL,
+    owner_id uuid,
+    team_id uuid,
+    version integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    import_hash bytea,
+    import_key character varying(1024),
+    CONSTRAINT ck_workflows_status CHECK (((status)::text = ANY ((ARRAY['DRAFT'::character varying, 'ACTIVE'::character varying, 'INACTIVE'::character varying, 'ARCHIVED'::character varying])::text[]))),
+    CONSTRAINT ck_workflows_version CHECK ((version > 0)),
+    CONSTRAINT ck_workflows_visibility CHECK (((visibility)::text = ANY ((ARRAY['PRIVATE'::character varying, 'TEAM'::character varying, 'PUBLIC'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY flowstone.workflows FORCE ROW LEVEL SECURITY;
+
+ALTER TABLE ONLY flowstone.schema_migrations
+    ADD CONSTRAINT "PK_schema_migrations" PRIMARY KEY ("MigrationId");
+
+ALTER TABLE ONLY flowstone.execution_queue
+    ADD CONSTRAINT pk_execution_queue PRIMARY KEY (shard_key, execution_id);
+
+ALTER TABLE ONLY flowstone.executions
+    ADD CONSTRAINT pk_executions PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY flowstone.node_executions
+    ADD CONSTRAINT pk_node_executions PRIMARY KEY (tenant_id, execution_id, node, iteration, attempt);
+
+ALTER TABLE ONLY flowstone.payloads
+    ADD CONSTRAINT pk_payloads PRIMARY KEY (tenant_id, execution_id, hash);
+
+ALTER TABLE ONLY flowstone.team_members
+    ADD CONSTRAINT pk_team_members PRIMARY KEY (tenant_id, team_id, user_id);
+
+ALTER TABLE ONLY flowstone.teams
+    ADD CONSTRAINT pk_teams PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY flowstone.tenants
+    ADD CONSTRAINT pk_tenants PRIMARY KEY (id);
+
+ALTER TABLE ONLY flowstone.user_emails
+    ADD CONSTRAINT pk_user_emails PRIMARY KEY (email_hash);
+
+ALTER TABLE ONLY flowstone.user_logins
+    ADD CONSTRAINT pk_user_logins PRIMARY KEY (tenant_id, user_id);
+
+ALTER TABLE ONLY flowstone.user_sessions
+    ADD CONSTRAINT pk_user_sessions PRIMARY KEY (tenant_id, token_hash);
+
+ALTER TABLE ONLY flowstone.users
+    ADD CONSTRAINT pk_users PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY flowstone.workflow_versions
+    ADD CONSTRAINT pk_workflow_versions PRIMARY KEY (tenant_id, workflow_id, number);
+
+ALTER TABLE ONLY flowstone.workflows
+    ADD CONSTRAINT pk_workflows PRIMARY KEY (tenant_id, id);
+
+CREATE INDEX ix_execution_queue_by_tenant ON flowstone.execution_queue USING btree (tenant_id, execution_id);
+
+CREATE INDEX ix_execution_queue_claim ON flowstone.execution_queue USING btree (priority DESC, visible_at);
+
+CREATE INDEX ix_executions_by_workflow ON ONLY flowstone.executions USING btree (tenant_id, workflow_id, id DESC);
+
+CREATE INDEX ix_team_members_by_user ON flowstone.team_members USING btree (tenant_id, user_id);
+
+CREATE INDEX ix_user_emails_by_user ON flowstone.user_emails USING btree (tenant_id, user_id);
+
+CREATE INDEX ix_user_sessions_by_user ON flowstone.user_sessions USING btree (tenant_id, user_id);
+
+CREATE INDEX ix_workflows_by_owner ON flowstone.workflows USING btree (tenant_id, owner_id);
+
+CREATE INDEX ix_workflows_by_team ON flowstone.workflows USING btree (tenant_id, team_id);
+
+CREATE UNIQUE INDEX uq_tenants_slug ON flowstone.tenants USING btree (slug);
+
+CREATE UNIQUE INDEX uq_workflows_import_key ON flowstone.workflows USING btree (tenant_id, import_key) WHERE (import_key IS NOT NULL);
+
+ALTER TABLE flowstone.executions
+    ADD CONSTRAINT fk_executions_workflow_versions FOREIGN KEY (tenant_id, workflow_id, workflow_version) REFERENCES flowstone.workflow_versions(tenant_id, workflow_id, number);
+
+ALTER TABLE ONLY flowstone.team_members
+    ADD CONSTRAINT fk_team_members_teams FOREIGN KEY (tenant_id, team_id) REFERENCES flowstone.teams(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.team_members
+    ADD CONSTRAINT fk_team_members_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.teams
+    ADD CONSTRAINT fk_teams_tenants FOREIGN KEY (tenant_id) REFERENCES flowstone.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.user_logins
+    ADD CONSTRAINT fk_user_logins_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.user_sessions
+    ADD CONSTRAINT fk_user_sessions_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.users
+    ADD CONSTRAINT fk_users_tenants FOREIGN KEY (tenant_id) REFERENCES flowstone.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.workflow_versions
+    ADD CONSTRAINT fk_workflow_versions_workflows FOREIGN KEY (tenant_id, workflow_id) REFERENCES flowstone.workflows(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.workflows
+    ADD CONSTRAINT fk_workflows_teams FOREIGN KEY (tenant_id, team_id) REFERENCES flowstone.teams(tenant_id, id);
+
+ALTER TABLE ONLY flowstone.workflows
+    ADD CONSTRAINT fk_workflows_tenants FOREIGN KEY (tenant_id) REFERENCES flowstone.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.workflows
+    ADD CONSTRAINT fk_workflows_users FOREIGN KEY (tenant_id, owner_id) REFERENCES flowstone.users(tenant_id, id);
+
+ALTER TABLE flowstone.execution_queue ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.executions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.node_executions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.payloads ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY sign_in ON flowstone.user_emails FOR SELECT TO flowstone_owner USING (true);
+
+ALTER TABLE flowstone.team_members ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.teams ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON flowstone.execution_queue USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.executions USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.node_executions USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.payloads USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.team_members USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.teams USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.tenants USING ((id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.user_emails USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.user_logins USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.user_sessions USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.users USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.workflow_versions USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.workflows USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+ALTER TABLE flowstone.tenants ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.user_emails ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.user_logins ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.user_sessions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.users ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY worker ON flowstone.execution_queue FOR SELECT TO flowstone_worker USING (true);
+
+CREATE POLICY worker ON flowstone.tenants FOR SELECT TO flowstone_worker USING (true);
+
+CREATE POLICY worker_claim ON flowstone.execution_queue FOR UPDATE TO flowstone_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE flowstone.workflow_versions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.workflows ENABLE ROW LEVEL SECURITY;
+
+GRANT USAGE ON SCHEMA flowstone TO flowstone_app;
+
+REVOKE ALL ON FUNCTION flowstone.create_partitions(since timestamp with time zone, until timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION flowstone.create_partitions(since timestamp with time zone, until timestamp with time zone) TO flowstone_app;
+
+REVOKE ALL ON FUNCTION flowstone.email_hash(address text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flowstone.email_hash(address text) TO flowstone_app;
+
+REVOKE ALL ON FUNCTION flowstone.find_email(address text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flowstone.find_email(address text) TO flowstone_app;
+
+REVOKE ALL ON FUNCTION flowstone.lowest_id(at timestamp with time zone) FROM PUBLIC;
+GRANT ALL ON FUNCTION flowstone.lowest_id(at timestamp with time zone) TO flowstone_app;
+
+REVOKE ALL ON FUNCTION flowstone.partitions_until() FROM PUBLIC;
+GRANT ALL ON FUNCTION flowstone.partitions_until() TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_queue TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.executions TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.node_executions TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.payloads TO flowstone_app;
+
+GRANT SELECT ON TABLE flowstone.schema_migrations TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.team_members TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.teams TO flowstone_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE flowstone.tenants TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_emails TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_logins TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_sessions TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.users TO flowstone_app;
+
+GRANT SELECT,INSERT ON TABLE flowstone.workflow_versions TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.workflows TO flowstone_app;
