@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Flowstone.Tenancy;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
@@ -44,7 +45,11 @@ public sealed record NewUser
     public string Language { get; init; } = "en";
 
     /// <summary>What <see cref="SignIn.HashPassword"/> made of a password, never the password; null leaves the user unable to sign in.</summary>
+    [JsonIgnore]
     public string? PasswordHash { get; init; }
+
+    /// <summary>Without the hash: this ends up in logs.</summary>
+    public override string ToString() => $"{nameof(NewUser)} {{ {nameof(Email)} = {Email}, {nameof(Role)} = {Role} }}";
 }
 
 /// <summary>Changes to a user; what is null stays.</summary>
