@@ -20,6 +20,7 @@ public sealed partial class UpTests : IDisposable
     {
         var port = FreePort();
         using var up = Tool.Start(data, "up", "--port", $"{port}");
+        using var ended = new EndOfProcess(up);
         var output = new List<string>();
         while (output.LastOrDefault() != "Ctrl-C stops it.")
             output.Add(await up.StandardOutput.ReadLineAsync() ?? throw new InvalidOperationException(string.Join('\n', [.. output, await up.StandardError.ReadToEndAsync()])));
@@ -50,6 +51,18 @@ public sealed partial class UpTests : IDisposable
         await up.WaitForExitAsync();
         Assert.Equal(0, up.ExitCode);
         Assert.Empty(await ServerProcesses.ListAsync(Path.Combine(data, "postgres/data"), default));
+    }
+
+    /// <summary>A test that fails midway leaves no server behind: asked to stop, it stops its PostgreSQL too.</summary>
+    sealed class EndOfProcess(Process process) : IDisposable
+    {
+        public void Dispose()
+        {
+            if (process.HasExited)
+                return;
+            Process.Start("kill", ["-INT", $"{process.Id}"])!.WaitForExit();
+            process.WaitForExit(TimeSpan.FromSeconds(30));
+        }
     }
 
     static int FreePort()
