@@ -5,6 +5,10 @@ namespace Flowstone.Data;
 
 static class PostgresErrors
 {
+    // A statement that fails while Npgsql prepares it by itself (in Bind: a cancel, say) is remembered as one without rows; its next use
+    // ends so, and with it the connection (npgsql/npgsql#6391, open). What was sent may have taken effect, as when a connection is lost.
+    const string OutOfStep = "Received unexpected backend message";
+
     /// <summary>What a database error means to the caller; null where it is a bug of ours, to surface as it is.</summary>
     public static FlowstoneException? Explain(Exception error)
     {
@@ -18,6 +22,7 @@ static class PostgresErrors
                     return Unstorable();
                 case NpgsqlException { IsTransient: true }:
                 case NpgsqlException { InnerException: IOException or TimeoutException }:
+                case { Message: var message } when cause.GetType() == typeof(Exception) && message.StartsWith(OutOfStep, StringComparison.Ordinal):
                     return new UnavailableException("The database cannot be reached. Nothing may be assumed about a write that was under way; try again.", error);
             }
         }

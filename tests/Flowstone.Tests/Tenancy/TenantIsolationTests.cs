@@ -90,7 +90,7 @@ public sealed class TenantIsolationTests(TestDatabase database)
     {
         var tenant = await FillAsync();
         await tenant.StartAsync();
-        await using var connection = await database.Source.OpenConnectionAsync();
+        await using var connection = await OpenAsync();
         await using var transaction = await connection.BeginTransactionAsync();
         await ExecuteAsync(connection, Database.SetRole(TenantPolicies.WorkerRole));
 
@@ -108,7 +108,7 @@ public sealed class TenantIsolationTests(TestDatabase database)
     [Fact]
     public async Task The_login_may_do_nothing_until_it_takes_a_role()
     {
-        await using var connection = await database.Source.OpenConnectionAsync();
+        await using var connection = await OpenAsync();
         var refused = await Assert.ThrowsAsync<PostgresException>(() => ScalarAsync(connection, "select count(*) from flowstone.tenants"));
         Assert.Equal(PostgresErrorCodes.InsufficientPrivilege, refused.SqlState);
     }
@@ -165,7 +165,7 @@ public sealed class TenantIsolationTests(TestDatabase database)
 
     async Task<object?> AsAppAsync(string? tenants, string sql)
     {
-        await using var connection = await database.Source.OpenConnectionAsync();
+        await using var connection = await OpenAsync();
         await using var transaction = await connection.BeginTransactionAsync();
         await ExecuteAsync(connection, Database.SetRole(TenantPolicies.AppRole));
         if (tenants is not null)
@@ -188,11 +188,19 @@ public sealed class TenantIsolationTests(TestDatabase database)
 
     async Task<int> AffectedAsAppAsync(string tenants, string sql)
     {
-        await using var connection = await database.Source.OpenConnectionAsync();
+        await using var connection = await OpenAsync();
         await using var transaction = await connection.BeginTransactionAsync();
         await ExecuteAsync(connection, Database.SetRole(TenantPolicies.AppRole));
         await ExecuteAsync(connection, Database.SetTenants(tenants));
         return await ExecuteAsync(connection, sql);
+    }
+
+    // Not from the pool: a statement that is refused on purpose is nothing for others' connections to remember.
+    async Task<NpgsqlConnection> OpenAsync()
+    {
+        var connection = new NpgsqlConnection(database.AppConnectionString() + ";Pooling=false");
+        await connection.OpenAsync();
+        return connection;
     }
 
     static async Task<int> ExecuteAsync(NpgsqlConnection connection, string sql)
