@@ -8,9 +8,8 @@ static class ExportCommand
     public static Command Create()
     {
         var folder = new Argument<string>("folder") { Description = "Where to write one .json file per workflow. Is made if it is not there." };
-        var n8n = new Command("n8n", "Write the newest version of every workflow in n8n's format. What was imported and not changed equals, as JSON, what came in.\n\n"
-            + "Example: flowstone export n8n ./exported")
-        { folder, StoreOptions.Tenant, StoreOptions.Json };
+        var n8n = new Command("n8n", "Write the newest version of every workflow in n8n's format. What was imported and not changed equals, as JSON, what came in.")
+        { folder, StoreOptions.Tenant, StoreOptions.Json }.WithExample("flowstone export n8n ./exported");
         n8n.SetAction(async (arguments, cancellationToken) =>
         {
             await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);

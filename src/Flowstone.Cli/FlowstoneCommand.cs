@@ -6,7 +6,7 @@ namespace Flowstone.Cli;
 /// <summary>The tool's commands, and what every one of them does with an error.</summary>
 static class FlowstoneCommand
 {
-    public static RootCommand Create() => new("Flowstone: the durable data layer of a workflow automation platform, on PostgreSQL.")
+    public static RootCommand Create() => new RootCommand("Flowstone: the durable data layer of a workflow automation platform, on PostgreSQL.")
     {
         StoreOptions.Database,
         StoreOptions.Data,
@@ -19,7 +19,7 @@ static class FlowstoneCommand
         TenantCommand.Create(),
         ResetCommand.Create(),
         HealthCommand.Create(),
-    };
+    }.ShowExamples();
 
     /// <returns>0 done, 1 failed or found problems, 2 wrong usage.</returns>
     public static async Task<int> RunAsync(string[] args)

@@ -7,7 +7,7 @@ static class HealthCommand
 {
     public static Command Create()
     {
-        var command = new Command("health", "Say whether the database is as Flowstone needs it. Changes nothing; exit code 1 if it is not.\n\nExample: flowstone health --json") { StoreOptions.Json };
+        var command = new Command("health", "Say whether the database is as Flowstone needs it. Changes nothing; exit code 1 if it is not.") { StoreOptions.Json }.WithExample("flowstone health --json");
         command.SetAction(async (arguments, cancellationToken) =>
         {
             await using var postgres = OpenStore.GivenDatabase(arguments) is null ? await OpenStore.StartOwnAsync(arguments, cancellationToken) : null;

@@ -11,9 +11,8 @@ static class ImportCommand
     public static Command Create()
     {
         var path = new Argument<string>("path") { Description = "A .json file with one workflow or an array of them, or a folder of such files." };
-        var n8n = new Command("n8n", "Bring in workflows that n8n exported. Again is harmless: what changed gets a new version, the rest stays.\n\n"
-            + "Example: flowstone import n8n ./workflows")
-        { path, StoreOptions.Tenant, StoreOptions.Json };
+        var n8n = new Command("n8n", "Bring in workflows that n8n exported. Again is harmless: what changed gets a new version, the rest stays.")
+        { path, StoreOptions.Tenant, StoreOptions.Json }.WithExample("flowstone import n8n ./workflows");
         n8n.SetAction(async (arguments, cancellationToken) =>
         {
             await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);

@@ -9,8 +9,7 @@ static class MigrateCommand
     {
         var status = new Option<bool>("--status") { Description = "Only say what is missing; exit code 1 if anything is." };
         var script = new Option<bool>("--script") { Description = "Only write the SQL of all migrations, for reading or for somebody else to run." };
-        var command = new Command("migrate", "Make the database's schema, roles, policies and partitions current. The database's user must be an administrator here.\n\n"
-            + "Example: DATABASE_URL=postgres://admin@db/flowstone flowstone migrate") { status, script };
+        var command = new Command("migrate", "Make the database's schema, roles, policies and partitions current. The database's user must be an administrator here.") { status, script }.WithExample("DATABASE_URL=postgres://admin@db/flowstone flowstone migrate");
         command.SetAction(async (arguments, cancellationToken) =>
         {
             if (arguments.GetValue(script))

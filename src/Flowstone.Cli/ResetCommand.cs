@@ -7,7 +7,7 @@ static class ResetCommand
     public static Command Create()
     {
         var yes = new Option<bool>("--yes") { Description = "Do it. Without this nothing happens." };
-        var command = new Command("reset", "Throw away everything in Flowstone's own PostgreSQL. Refuses to touch a database that was given.\n\nExample: flowstone reset --yes") { yes };
+        var command = new Command("reset", "Throw away everything in Flowstone's own PostgreSQL. Refuses to touch a database that was given.") { yes }.WithExample("flowstone reset --yes");
         command.SetAction(async (arguments, cancellationToken) =>
         {
             if (OpenStore.GivenDatabase(arguments) is not null)

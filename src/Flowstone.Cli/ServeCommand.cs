@@ -10,9 +10,8 @@ static class ServeCommand
 {
     public static Command Create()
     {
-        var command = new Command("serve", "Run HTTP API, console and background jobs on a database that was given and migrated.\n\n"
-            + "Example: DATABASE_URL=postgres://flowstone@db/flowstone flowstone serve --address 0.0.0.0")
-        { ServerOptions.Port, ServerOptions.Address };
+        var command = new Command("serve", "Run HTTP API, console and background jobs on a database that was given and migrated.")
+        { ServerOptions.Port, ServerOptions.Address }.WithExample("DATABASE_URL=postgres://flowstone@db/flowstone flowstone serve --address 0.0.0.0");
         command.SetAction(async (arguments, cancellationToken) =>
         {
             if (OpenStore.GivenDatabase(arguments) is not { } database)

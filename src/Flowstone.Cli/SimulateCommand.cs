@@ -21,11 +21,10 @@ static class SimulateCommand
         var journal = new Option<FileInfo?>("--journal") { Description = "Append every acknowledged event to this file.", HelpName = "file" };
         var check = new Option<FileInfo?>("--check") { Description = "After a crash: work off what is left, and verify every event of this journal.", HelpName = "file" };
         var json = new Option<bool>("--json") { Description = "The result as one JSON object." };
-        var command = new Command("simulate", "Run executions of the stored workflows as fast as they go, then check that every row is as it must be.\n\n"
-            + "Example: flowstone simulate -n 5000 -w 16 --journal run.journal")
+        var command = new Command("simulate", "Run executions of the stored workflows as fast as they go, then check that every row is as it must be.")
         {
             executions, duration, workers, tenants, tenant, seed, failures, attempts, lease, readBack, journal, check, json,
-        };
+        }.WithExample("flowstone simulate -n 5000 -w 16 --journal run.journal");
         Range(executions, 0, int.MaxValue);
         Range(workers, 1, 1000);
         Range(tenants, 1, int.MaxValue);

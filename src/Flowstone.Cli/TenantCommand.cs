@@ -8,14 +8,14 @@ static class TenantCommand
     {
         var slug = new Argument<string>("slug") { Description = "Lower-case letters, digits and hyphens." };
         var name = new Option<string?>("--name") { Description = "The name for people. Default: the slug." };
-        var create = new Command("create", "Make a tenant.\n\nExample: flowstone tenant create acme --name 'Acme Ltd'") { slug, name };
+        var create = new Command("create", "Make a tenant.") { slug, name }.WithExample("flowstone tenant create acme --name 'Acme Ltd'");
         create.SetAction(async (arguments, cancellationToken) =>
         {
             await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);
             var tenant = await open.Store.Tenants.CreateAsync(arguments.GetRequiredValue(slug), arguments.GetValue(name) ?? arguments.GetRequiredValue(slug), cancellationToken);
             Output.Line($"{tenant.Slug}  {tenant.Id}");
         });
-        var list = new Command("list", "List the tenants.\n\nExample: flowstone tenant list --json") { StoreOptions.Json };
+        var list = new Command("list", "List the tenants.") { StoreOptions.Json }.WithExample("flowstone tenant list --json");
         list.SetAction(async (arguments, cancellationToken) =>
         {
             await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);

@@ -14,9 +14,8 @@ static class UpCommand
     public static Command Create()
     {
         var noDemo = new Option<bool>("--no-demo") { Description = "Leave the database empty." };
-        var command = new Command("up", "Start everything: a PostgreSQL of its own, demo data at the first start, HTTP API and console. Ctrl-C stops it.\n\n"
-            + "Example: flowstone up --port 8080")
-        { ServerOptions.Port, ServerOptions.Address, noDemo };
+        var command = new Command("up", "Start everything: a PostgreSQL of its own, demo data at the first start, HTTP API and console. Ctrl-C stops it.")
+        { ServerOptions.Port, ServerOptions.Address, noDemo }.WithExample("flowstone up --port 8080");
         command.SetAction(async (arguments, cancellationToken) =>
         {
             await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);
