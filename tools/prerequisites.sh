@@ -44,17 +44,27 @@ need_chromium() {
 }
 
 # build PROJECT ASSEMBLY: silent when all is well, the compiler's words when not. Nothing to do if no source is newer than the assembly.
+# One at a time in a checkout: two compilers would write the same files.
 build() {
-    local log root=$(dirname "${BASH_SOURCE[0]}")/..
-    [ -e "$2" ] && [ -z "$(find "$root/src" "$1" "$root"/Directory.*.props "$root/BannedSymbols.txt" \( -name bin -o -name obj \) -prune -o -type f -newer "$2" -print -quit)" ] && return
-    [ -e "$2" ] || say "Building …"
-    log=$(mktemp)
-    # No node and no compiler server stays behind when the command ends.
-    if ! dotnet build "$1" -v q -nologo -nodeReuse:false -p:UseSharedCompilation=false >"$log" 2>&1; then
-        cat "$log" >&2
+    local root
+    root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+    is_current "$root" "$@" && return
+    (
+        command -v flock >/dev/null && flock 9
+        is_current "$root" "$@" && exit
+        [ -e "$2" ] || say "Building …"
+        log=$(mktemp)
+        # No node and no compiler server stays behind when the command ends.
+        if ! dotnet build "$1" -v q -nologo -nodeReuse:false -p:UseSharedCompilation=false >"$log" 2>&1; then
+            cat "$log" >&2
+            rm -f "$log"
+            exit 1
+        fi
         rm -f "$log"
-        exit 1
-    fi
-    rm -f "$log"
-    touch "$2"
+        touch "$2"
+    ) 9<"$root"
+}
+
+is_current() { # ROOT PROJECT ASSEMBLY
+    [ -e "$3" ] && [ -z "$(find "$1/src" "$2" "$1"/Directory.*.props "$1/BannedSymbols.txt" \( -name bin -o -name obj \) -prune -o -type f -newer "$3" -print -quit)" ]
 }

@@ -50,6 +50,17 @@ public sealed class TenantPolicyDriftTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task The_script_of_the_schema_makes_a_ready_database_and_can_run_again()
+    {
+        await database.ExecuteAsync("postgres", "create database scripted");
+        await database.ExecuteAsync("scripted", DatabaseInstaller.Script());
+        await database.ExecuteAsync("scripted", DatabaseInstaller.Script());
+
+        await using var store = new FlowstoneStore(FlowstoneStore.Connect(new FlowstoneOptions { ConnectionString = database.AppConnectionString("scripted"), PoolMin = 0 }), TimeProvider.System);
+        Assert.Empty((await store.Health.CheckAsync()).Problems);
+    }
+
+    [Fact]
     public async Task Two_installers_at_once_do_not_disturb_each_other()
     {
         await database.ExecuteAsync("postgres", "create database installed_twice");

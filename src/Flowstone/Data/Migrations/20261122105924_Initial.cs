@@ -483,12 +483,12 @@ namespace Flowstone.Data.Migrations
             migrationBuilder.Sql(FindEmailFunction);
 
             // Bodies are compressed before they come here; a second compression would only cost.
-            migrationBuilder.Sql("alter table flowstone.payloads alter column body set storage external");
+            migrationBuilder.Sql("alter table flowstone.payloads alter column body set storage external;");
 
             // Small and busy: room for updates in place, and a vacuum that comes early.
             migrationBuilder.Sql("""
                 alter table flowstone.execution_queue set (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02,
-                    autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0)
+                    autovacuum_vacuum_threshold = 500, autovacuum_vacuum_cost_delay = 0);
                 """);
         }
 
