@@ -13,24 +13,27 @@ need_dotnet() {
     esac
 }
 
-# apt PACKAGE…: installs as root, or through sudo where that asks for no password.
+# As root, or through sudo where that asks for no password.
+may_apt() { command -v apt-get >/dev/null && { [ "$(id -u)" = 0 ] || sudo -n true 2>/dev/null; }; }
+as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi; }
+
 apt_install() {
-    local as=()
-    command -v apt-get >/dev/null || return 1
-    [ "$(id -u)" = 0 ] || { sudo -n true 2>/dev/null || return 1; as=(sudo -n); }
+    may_apt || return 1
     say "Installing $* with apt …"
-    "${as[@]}" apt-get update -qq >/dev/null &&
-        "${as[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    as_root apt-get update -qq >/dev/null &&
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
 }
 
 need_postgres() {
     [ -n "${FLOWSTONE_POSTGRES_BIN:-}" ] && return
-    ls /usr/lib/postgresql/*/bin/initdb /opt/homebrew/opt/postgresql@*/bin/initdb /usr/local/opt/postgresql@*/bin/initdb >/dev/null 2>&1 && return
+    local initdb
+    for initdb in /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb /opt/homebrew/opt/postgresql@*/bin/initdb /usr/local/opt/postgresql@*/bin/initdb; do
+        [ -x "$initdb" ] && return
+    done
     command -v initdb >/dev/null && return
     # Debian would start a cluster of its own at once; Flowstone runs its own.
-    if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ] && [ ! -e /etc/postgresql-common/createcluster.conf ]; then
-        mkdir -p /etc/postgresql-common && printf 'create_main_cluster = false\n' >/etc/postgresql-common/createcluster.conf
-    fi
+    [ -e /etc/postgresql-common/createcluster.conf ] || ! may_apt ||
+        as_root sh -c 'mkdir -p /etc/postgresql-common && printf "create_main_cluster = false\n" >/etc/postgresql-common/createcluster.conf'
     apt_install postgresql && return
     say "PostgreSQL 15 or later is missing. Install it:  sudo apt-get install postgresql   (macOS: brew install postgresql@17)"
     say "A server of yours will do, too: set DATABASE_URL."
@@ -54,14 +57,15 @@ build() {
         is_current "$root" "$@" && exit
         [ -e "$2" ] || say "Building …"
         log=$(mktemp)
+        touch "$log.began"   # a source that is edited meanwhile is newer than the assembly
         # No node and no compiler server stays behind when the command ends.
         if ! dotnet build "$1" -v q -nologo -nodeReuse:false -p:UseSharedCompilation=false >"$log" 2>&1; then
             cat "$log" >&2
-            rm -f "$log"
+            rm -f "$log" "$log.began"
             exit 1
         fi
-        rm -f "$log"
-        touch "$2"
+        touch -r "$log.began" "$2"
+        rm -f "$log" "$log.began"
     ) 9<"$root"
 }
 

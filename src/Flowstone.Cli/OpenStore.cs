@@ -94,8 +94,21 @@ sealed class OpenStore : IAsyncDisposable
     }
 
     public async Task<Id<Tenant>> DefaultTenantAsync(CancellationToken cancellationToken)
-        => (await Store.Tenants.FindAsync(StoreOptions.DefaultTenant, cancellationToken)
-            ?? await Store.Tenants.CreateAsync(StoreOptions.DefaultTenant, "Default", cancellationToken)).Id;
+    {
+        while (true)
+        {
+            if (await Store.Tenants.FindAsync(StoreOptions.DefaultTenant, cancellationToken) is { } tenant)
+                return tenant.Id;
+            try
+            {
+                return (await Store.Tenants.CreateAsync(StoreOptions.DefaultTenant, "Default", cancellationToken)).Id;
+            }
+            catch (ConflictException)
+            {
+                // Another command made it at the same moment: find it.
+            }
+        }
+    }
 
     /// <summary>Starts Flowstone's own PostgreSQL again whenever it died, until cancelled. Nothing to do for a database that was given.</summary>
     public async Task KeepPostgresAliveAsync(CancellationToken cancellationToken)

@@ -44,7 +44,10 @@ static class UpCommand
         if (open.Postgres is not null && admins is [var admin])
             Output.Line($"Or open           {url}{app.Services.GetRequiredService<SignInLinks>().Create(tenant, admin.Id)}   (once, within 10 minutes)");
         if (open.Postgres is { } postgres)
+        {
             Output.Line($"PostgreSQL        {postgres.Version} in {Path.GetDirectoryName(postgres.Folder)}");
+            Output.Line($"Look inside       {postgres.Binaries}/psql -h {postgres.SocketFolder} -U {TenantPolicies.AppRole} {OpenStore.DatabaseName}");
+        }
         Output.Line("Ctrl-C stops it.");
     }
 }

@@ -111,14 +111,21 @@ public sealed class EmbeddedPostgres : IAsyncDisposable
     /// <exception cref="EmbeddedPostgresException">It does not start; the message says why and what to do.</exception>
     public async Task<bool> RestartIfDeadAsync(CancellationToken cancellationToken = default)
     {
-        if (ServerProcesses.IsPostgres(Postmaster.Read(folder.Data)?.Pid ?? 0))
-            return false;
-        using var change = await folder.LockForChangeAsync(options.StartTimeout, cancellationToken);
-        var control = new ServerControl(folder, binaries);
-        if (change is null || await control.FindRunningAsync(options.StartTimeout, cancellationToken) is not null)
-            return false;
-        await StartServerAsync(control, folder, binaries, options, cancellationToken);
-        return true;
+        try
+        {
+            if (ServerProcesses.IsPostgres(Postmaster.Read(folder.Data)?.Pid ?? 0))
+                return false;
+            using var change = await folder.LockForChangeAsync(options.StartTimeout, cancellationToken);
+            var control = new ServerControl(folder, binaries);
+            if (change is null || await control.FindRunningAsync(options.StartTimeout, cancellationToken) is not null)
+                return false;
+            await StartServerAsync(control, folder, binaries, options, cancellationToken);
+            return true;
+        }
+        catch (Exception cause) when (cause is IOException or UnauthorizedAccessException or Win32Exception)
+        {
+            throw EmbeddedPostgresException.From(folder.Path, cause);
+        }
     }
 
     /// <summary>Leaves the cluster. The last one to leave stops it, and deletes it if it is a throw-away. Again does nothing.</summary>

@@ -12,7 +12,6 @@ sealed record Postmaster(int Pid, int Port, string SocketFolder, string ListenAd
     static string FileIn(string data) => Path.Combine(data, "postmaster.pid");
 
     public bool IsReady => Status is "ready";
-    public bool IsStopping => Status is "stopping";
 
     /// <summary>The file's content, whether or not that server still runs. Null: no file, or one that is just being written.</summary>
     public static Postmaster? Read(string data)

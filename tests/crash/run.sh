@@ -20,11 +20,21 @@ cleanup() {
 }
 trap cleanup EXIT
 
+# With bash alone: a bare Debian has no curl.
+is_ready() {
+    local status
+    exec 3<>"/dev/tcp/127.0.0.1/$port" || return 1
+    printf 'GET /health/ready HTTP/1.0\r\nHost: localhost\r\n\r\n' >&3
+    read -r _ status _ <&3
+    exec 3>&-
+    [ "$status" = 200 ]
+}
+
 start_server() {
     "$flowstone" up --port "$port" --no-demo >>"$work/server.log" 2>&1 &
     server=$!
     for _ in $(seq 120); do
-        curl -sf -o "$work/ready" "http://127.0.0.1:$port/health/ready" && return
+        is_ready 2>/dev/null && return
         kill -0 "$server" 2>/dev/null || { tail -n 20 "$work/server.log"; exit 1; }
         sleep 0.5
     done

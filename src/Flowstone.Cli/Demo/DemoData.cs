@@ -9,6 +9,8 @@ namespace Flowstone.Cli.Demo;
 /// <summary>What a first look at Flowstone shows: people, a team, the sample workflows, and a day of executions.</summary>
 static class DemoData
 {
+    const string Email = "admin@demo.test";
+
     /// <param name="Password">Random, and nowhere stored: it is shown once.</param>
     public sealed record Administrator(Id<User> Id, string Email, string Password);
 
@@ -17,19 +19,13 @@ static class DemoData
     public static async Task<Administrator?> CreateAsync(FlowstoneStore store, Id<Tenant> tenantId, CancellationToken cancellationToken)
     {
         var system = store.Tenant(tenantId, Actor.System("demo"));
+        if (await system.Users.FindByEmailAsync(Email, cancellationToken) is { } unfinished)
+            return await SetPasswordAsync(system, unfinished, cancellationToken);
         if ((await system.Users.ListAsync(new UserFilter(), before: null, limit: 1, cancellationToken)).Count > 0
             || await system.Workflows.CountAsync(cancellationToken) > 0)
             return null;
 
-        var password = NewPassword();
-        var admin = await system.Users.CreateAsync(new NewUser
-        {
-            Email = "admin@demo.test",
-            FirstName = "Ada",
-            LastName = "Admin",
-            Role = UserRole.Admin,
-            PasswordHash = SignIn.HashPassword(password),
-        }, cancellationToken);
+        var admin = await system.Users.CreateAsync(new NewUser { Email = Email, FirstName = "Ada", LastName = "Admin", Role = UserRole.Admin }, cancellationToken);
         var editor = await system.Users.CreateAsync(new NewUser { Email = "eddie@demo.test", FirstName = "Eddie", LastName = "Editor" }, cancellationToken);
         var viewer = await system.Users.CreateAsync(new NewUser { Email = "vera@demo.test", FirstName = "Vera", LastName = "Viewer", Role = UserRole.Viewer }, cancellationToken);
         var team = await system.Teams.CreateAsync("Operations", "Keeps the shop running.", admin.Id, cancellationToken);
@@ -48,7 +44,15 @@ static class DemoData
                 Message = "Sample",
             }, cancellationToken));
         await new DemoHistory(store, tenantId, admin.Id).CreateAsync(workflows, cancellationToken);
-        return new Administrator(admin.Id, admin.Email, password);
+        return await SetPasswordAsync(system, admin, cancellationToken);
+    }
+
+    // At the end: if all this was interrupted, nobody was told a password, and the next time gives one.
+    static async Task<Administrator?> SetPasswordAsync(TenantScope tenant, User admin, CancellationToken cancellationToken)
+    {
+        var password = NewPassword();
+        return await tenant.Users.SetFirstPasswordAsync(admin.Id, SignIn.HashPassword(password), cancellationToken)
+            ? new Administrator(admin.Id, admin.Email, password) : null;
     }
 
     // 80 bits, in letters and digits that cannot be mistaken for each other.

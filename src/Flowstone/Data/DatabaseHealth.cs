@@ -32,7 +32,7 @@ public sealed class DatabaseHealth
             await using var db = new FlowstoneDb(FlowstoneDbOptions.For(source), default);
             await using var connection = await source.OpenConnectionAsync(cancellationToken);
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
-            const string MayTakeRoles = $"select bool_and(pg_has_role(oid, 'member')) and count(*) = 2 from pg_roles where rolname in ('{TenantPolicies.AppRole}', '{TenantPolicies.WorkerRole}')";
+            const string MayTakeRoles = $"select bool_and(pg_has_role(oid, case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end)) and count(*) = 2 from pg_roles where rolname in ('{TenantPolicies.AppRole}', '{TenantPolicies.WorkerRole}')";
             if (!await ScalarAsync<bool>(connection, MayTakeRoles, cancellationToken))
                 return new([$"The database's user may not become {TenantPolicies.AppRole} and {TenantPolicies.WorkerRole}: connect as {TenantPolicies.Login}, or grant the two roles. If there are none yet, run 'flowstone migrate'."], null) { IsSafe = false };
             await ExecuteAsync(connection, Database.SetRole(TenantPolicies.AppRole), cancellationToken);

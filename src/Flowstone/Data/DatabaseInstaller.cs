@@ -92,16 +92,18 @@ public sealed class DatabaseInstaller(string connectionString)
     {
         try
         {
-            await using var connection = new NpgsqlConnection(connectionString);
+            // Not pooled: the role, the time-out and the lock end with the session.
+            await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString);
             await connection.OpenAsync(cancellationToken);
             await RunSqlAsync($"select pg_advisory_lock({LockKey})");
             await RunSqlAsync(CreateRoles);
             await RunSqlAsync($"set role {TenantPolicies.OwnerRole}");
+            await RunSqlAsync("set lock_timeout = '10s'");   // rather fail, and be run again, than let a busy table's users queue up behind us
 
             await using var db = new FlowstoneDb(FlowstoneDbOptions.Create(connection), default);
             var pending = (await db.Database.GetPendingMigrationsAsync(cancellationToken)).ToList();
             await db.Database.MigrateAsync(cancellationToken);
-            if ((await TenantPolicies.FindDriftAsync(connection, db.Model, cancellationToken)).Count > 0)
+            if (pending.Count > 0 || (await TenantPolicies.FindDriftAsync(connection, db.Model, cancellationToken)).Count > 0)
             {
                 await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
                 await RunSqlAsync(TenantPolicies.ApplyScript(db.Model));
@@ -125,13 +127,17 @@ public sealed class DatabaseInstaller(string connectionString)
     // Roles belong to the whole server, so a second database finds them made. None has a password: who connects over the network
     // sets one (`alter role flowstone password …`). The login `flowstone` inherits nothing: until a transaction takes a role, it may do nothing.
     const string CreateRoles = """
-        do $$ declare role text; begin
+        do $$ declare
+            role text;
+            may_become text := case when current_setting('server_version_num')::int >= 160000 then 'set' else 'member' end;
+        begin
             foreach role in array array['flowstone_owner', 'flowstone_app', 'flowstone_worker', 'flowstone'] loop
                 if not exists (select from pg_roles where rolname = role) then
                     execute format('create role %I %s', role, case role when 'flowstone' then 'login noinherit' when 'flowstone_owner' then 'nologin' else 'login' end);
                 end if;
-                if not pg_has_role(current_user, role, 'member') then
-                    execute format('grant %I to %I', role, current_user);
+                -- From PostgreSQL 16 on, who makes a role is a member of it, but may not yet become it.
+                if not pg_has_role(current_user, role, may_become) then
+                    execute format('grant %I to %I %s', role, current_user, case may_become when 'set' then 'with set true' else '' end);
                 end if;
             end loop;
             if not pg_has_role('flowstone_worker', 'flowstone_app', 'member') then

@@ -36,10 +36,10 @@ static class PostgresErrors
         PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification
             => new UnavailableException("The database refuses the user or the password: check DATABASE_URL; run 'flowstone migrate' if the user is yet to be made.", error),
         PostgresErrorCodes.DuplicateDatabase => new ConflictException("The database is there already.", error),
-        PostgresErrorCodes.DivisionByZero => new ConflictException("A step was recorded before, or finishes without having been started; nothing of the call was stored.", error), // NodeWrites
+        PostgresErrorCodes.DivisionByZero => new ConflictException("A step was recorded before, or finishes without having been started, or the execution does not run; nothing of the call was stored.", error), // the guards of ExecutionQueue
         PostgresErrorCodes.ForeignKeyViolation => new InvalidInputException(Subject(error), "refers to something that is not there, or is still referred to."),
         PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected
-            => new ConflictException("Another transaction won; try again.", error),
+            => new UnavailableException("Another transaction was in the way; nothing was stored: try again.", error),
         PostgresErrorCodes.DiskFull => new UnavailableException("The database's disk is full: free space there; nothing was stored.", error),
         PostgresErrorCodes.ReadOnlySqlTransaction => new UnavailableException("The database is read-only, probably a standby: connect to the primary.", error),
         PostgresErrorCodes.TooManyConnections => new UnavailableException("The database has no free connection: lower DATABASE_POOL_MAX or raise max_connections.", error),

@@ -3,6 +3,7 @@ CREATE SCHEMA flowstone;
 CREATE FUNCTION flowstone.create_partitions(since timestamp with time zone, until timestamp with time zone) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '5s'
     AS $$
 declare
     week timestamptz := date_trunc('week', since at time zone 'UTC') at time zone 'UTC';
@@ -18,10 +19,12 @@ begin
         foreach parent in array array['executions', 'node_executions', 'payloads'] loop
             partition := parent || to_char(week at time zone 'UTC', '_YYYYMMDD');
             if to_regclass('flowstone_partitions.' || partition) is null then
-                execute format('create table flowstone_partitions.%I partition of flowstone.%I for values from (%L) to (%L) with (fillfactor = %s)',
-                    partition, parent, flowstone.lowest_id(week), flowstone.lowest_id(week + interval '7 days'),
-                    case parent when 'payloads' then 100 else 75 end);
+                -- Made alone and then attached: `partition of` would stop all reads and writes of the parent until the commit.
+                execute format('create table flowstone_partitions.%I (like flowstone.%I including all) with (fillfactor = %s)',
+                    partition, parent, case parent when 'payloads' then 100 else 75 end);
                 execute format('alter table flowstone_partitions.%I enable row level security, force row level security', partition);
+                execute format('alter table flowstone.%I attach partition flowstone_partitions.%I for values from (%L) to (%L)',
+                    parent, partition, flowstone.lowest_id(week), flowstone.lowest_id(week + interval '7 days'));
                 created := created + 1;
             end if;
         end loop;
@@ -295,7 +298,7 @@ ALTER TABLE ONLY flowstone.workflow_versions
 ALTER TABLE ONLY flowstone.workflows
     ADD CONSTRAINT pk_workflows PRIMARY KEY (tenant_id, id);
 
-CREATE INDEX ix_execution_queue_by_tenant ON flowstone.execution_queue USING btree (tenant_id, execution_id);
+CREATE INDEX ix_execution_queue_by_tenant ON flowstone.execution_queue USING btree (tenant_id, priority DESC, visible_at);
 
 CREATE INDEX ix_execution_queue_claim ON flowstone.execution_queue USING btree (priority DESC, visible_at);
 

@@ -184,7 +184,7 @@ sealed class QueuedExecutionMapping : IEntityTypeConfiguration<QueuedExecution>
         // ExecutionQueue.ClaimAsync: the most urgent that may be claimed now.
         queued.HasIndex(q => new { q.Priority, q.VisibleAt }).IsDescending(true, false).HasDatabaseName("ix_execution_queue_claim");
 
-        // ExecutionRepository.ListActiveAsync: what a tenant has under way.
-        queued.HasIndex(q => new { q.TenantId, q.ExecutionId }).HasDatabaseName("ix_execution_queue_by_tenant");
+        // The same for one tenant.
+        queued.HasIndex(q => new { q.TenantId, q.Priority, q.VisibleAt }).IsDescending(false, true, false).HasDatabaseName("ix_execution_queue_by_tenant");
     }
 }

@@ -31,22 +31,27 @@ public sealed class ExecutionQueue
 
         // Two steps of one transaction. The first sees all tenants' queue rows, nothing else; the second is bound to the tenants found.
         // Materialized: `limit` and `skip locked` must have had their effect before the update joins.
-        const string Claim = """
-            with due as materialized (
-                select shard_key, execution_id from flowstone.execution_queue
-                 where visible_at <= coalesce($1, now()) and ($2 is null or tenant_id = $2)
-                 order by priority desc, visible_at limit $3 for update skip locked)
-            update flowstone.execution_queue q set fence = q.fence + 1, worker = $4, visible_at = coalesce($1, now()) + $5 from due
+        const string Take = """
+                 order by priority desc, visible_at limit $2 for update skip locked)
+            update flowstone.execution_queue q set fence = q.fence + 1, worker = $3, visible_at = coalesce($1, now()) + $4 from due
              where q.shard_key = due.shard_key and q.execution_id = due.execution_id
             returning q.tenant_id, q.execution_id, q.shard_key, q.fence, q.visible_at
             """;
+        const string Due = "with due as materialized (select shard_key, execution_id from flowstone.execution_queue where visible_at <= coalesce($1, now())";
+        const string ClaimOfAll = $"{Due} {Take}";
+        const string ClaimOfTenant = $"{Due} and tenant_id = $5 {Take}";
+
+        // Between the two steps the rows are locked and nobody else may have them: a worker that is frozen there must not keep them.
+        const string LimitIdle = "set local idle_in_transaction_session_timeout = '10s'";
         var now = ExecutionRepository.DatabaseNow(clock);
         try
         {
             await using var connection = await worker.Source.OpenConnectionAsync(cancellationToken);
             await using var batch = connection.CreateBatch();
             worker.Begin(batch, tenants: null);
-            batch.BatchCommands.Add(new Statement(Claim, P(now), P(request.TenantId), P(request.Limit), P(request.Worker), P(request.Lease)).ToCommand());
+            batch.BatchCommands.Add(new NpgsqlBatchCommand(LimitIdle));
+            NpgsqlParameter[] asked = [P(now), P(request.Limit), P(request.Worker), P(request.Lease)];
+            batch.BatchCommands.Add((request.TenantId is { } only ? new Statement(ClaimOfTenant, [.. asked, P(only)]) : new Statement(ClaimOfAll, asked)).ToCommand());
             var leases = new Dictionary<Id<Execution>, (ExecutionLease Lease, DateTimeOffset Until)>();
             await using (var reader = await batch.ExecuteReaderAsync(cancellationToken))
                 await Database.ReadToEndAsync(reader, row =>
@@ -111,13 +116,14 @@ public sealed class ExecutionQueue
             update flowstone.execution_queue q set visible_at = coalesce($5, now()) + $6
               from unnest($1, $2, $3, $4) held (shard_key, execution_id, tenant_id, fence)
              where q.shard_key = held.shard_key and q.execution_id = held.execution_id and q.tenant_id = held.tenant_id and q.fence = held.fence
-            returning q.execution_id
+            returning q.execution_id, q.fence
             """;
-        var kept = new HashSet<Id<Execution>>();
+        Check(leases);
+        var kept = new HashSet<(Id<Execution>, int)>();
         await app.TransactAsync(TenantList(leases), [new Statement(Renew,
             Column(leases, l => l.ShardKey), Column(leases, l => l.ExecutionId.Value), Column(leases, l => l.TenantId.Value), Column(leases, l => l.Fence),
-            P(ExecutionRepository.DatabaseNow(clock)), P(lease))], row => kept.Add(new(row.GetGuid(0))), cancellationToken);
-        return [.. leases.Where(l => !kept.Contains(l.ExecutionId))];
+            P(ExecutionRepository.DatabaseNow(clock)), P(lease))], row => kept.Add((new(row.GetGuid(0)), row.GetInt32(1))), cancellationToken);
+        return [.. leases.Where(l => !kept.Contains((l.ExecutionId, l.Fence)))];
     }
 
     /// <summary>Records starts and finishes of nodes, all or none, in one round trip.</summary>
@@ -127,6 +133,7 @@ public sealed class ExecutionQueue
     public async Task RecordAsync(
         ExecutionLease lease, Execution execution, IReadOnlyList<NodeStart> starts, IReadOnlyList<NodeFinish> finishes, CancellationToken cancellationToken = default)
     {
+        Check([lease]);
         if (starts.Count + finishes.Count == 0)
             return;
         var defined = await nodes.GetAsync(new TenantDatabase(app, lease.TenantId), execution.WorkflowId, execution.WorkflowVersion, cancellationToken);
@@ -144,6 +151,13 @@ public sealed class ExecutionQueue
         if (outcome.Status is not (ExecutionStatus.Success or ExecutionStatus.Failed or ExecutionStatus.Timeout))
             throw new InvalidInputException("status", "must be SUCCESS, FAILED or TIMEOUT.");
         Text.Check("reason", outcome.Reason, 32);
+        Check([lease]);
+
+        // First the lock, in a statement of its own: the next one's snapshot then has every step that was recorded under this lease.
+        const string Lock = """
+            select 1 from flowstone.execution_queue q
+             where q.shard_key = $2 and q.execution_id = $3 and q.tenant_id = $1 and q.fence = $4 for update
+            """;
         const string Finish = """
             with released as (
                 delete from flowstone.execution_queue q
@@ -154,18 +168,32 @@ public sealed class ExecutionQueue
                 on conflict do nothing),
             open_steps as (
                 update flowstone.node_executions n set status = 'CANCELLED', reason = 'EXECUTION_ENDED', finished_at = greatest(n.started_at, $8) from released
-                 where n.tenant_id = $1 and n.execution_id = $3 and n.finished_at is null)
-            update flowstone.executions e set status = $5, reason = $6, error = $7, finished_at = greatest(e.started_at, $8), output_hash = $9 from released
-             where e.tenant_id = $1 and e.id = $3 and e.status = 'RUNNING'
+                 where n.tenant_id = $1 and n.execution_id = $3 and n.finished_at is null),
+            ended as (
+                update flowstone.executions e set status = $5, reason = $6, error = $7, finished_at = greatest(e.started_at, $8), output_hash = $9 from released
+                 where e.tenant_id = $1 and e.id = $3 and e.status = 'RUNNING' returning 1)
+            select released.n, 1 / (case when released.n = ended.n then 1 else 0 end)
+              from (select count(*) n from released) released, (select count(*) n from ended) ended
             """;
         var body = outcome.Output?.Encode();
-        var changed = await app.TransactAsync(lease.TenantId.ToString(), [new Statement(Finish,
-            P(lease.TenantId), P(lease.ShardKey), P(lease.ExecutionId), P(lease.Fence), P(EnumText<ExecutionStatus>.Of(outcome.Status)),
-            P(outcome.Reason), P(Text.Fit(outcome.Error, Execution.MaxErrorLength)), P(clock.Now()), P(outcome.Output?.Hash), P(outcome.Output?.ContentType),
-            P(body is { } b ? EnumText<PayloadEncoding>.Of(b.Encoding) : null), P((long?)outcome.Output?.Bytes.Length), P(body?.Body))],
-            read: null, cancellationToken);
-        if (changed[0] == 0)
+        var held = false;
+        await app.TransactAsync(lease.TenantId.ToString(),
+        [
+            new Statement(Lock, P(lease.TenantId), P(lease.ShardKey), P(lease.ExecutionId), P(lease.Fence)),
+            new Statement(Finish,
+                P(lease.TenantId), P(lease.ShardKey), P(lease.ExecutionId), P(lease.Fence), P(EnumText<ExecutionStatus>.Of(outcome.Status)),
+                P(outcome.Reason), P(Text.Fit(outcome.Error, Execution.MaxErrorLength)), P(clock.Now()), P(outcome.Output?.Hash), P(outcome.Output?.ContentType),
+                P(body is { } b ? EnumText<PayloadEncoding>.Of(b.Encoding) : null), P((long?)outcome.Output?.Bytes.Length), P(body?.Body)),
+        ], row => held |= row.FieldCount == 2 && row.GetInt64(0) == 1, cancellationToken);
+        if (!held)
             throw LeaseLost(lease);
+    }
+
+    /// <summary>Nobody holds what was never claimed.</summary>
+    static void Check(IEnumerable<ExecutionLease> leases)
+    {
+        if (leases.Any(lease => lease.Fence < 1))
+            throw new InvalidInputException("lease.fence", "must be 1 or more, as a claim gave it.");
     }
 
     static void CheckLease(TimeSpan lease)

@@ -149,7 +149,12 @@ public sealed class ExecutionRepository
     /// <exception cref="ConflictException">It has finished already, or a worker is finishing it.</exception>
     public async Task CancelAsync(Id<Execution> id, CancellationToken cancellationToken = default)
     {
-        // The queue's row goes first, as in every write of a worker: who deletes it decides how the execution ends.
+        // The queue's row goes first, as in every write of a worker: who deletes it decides how the execution ends. It is locked in a
+        // statement of its own, so that the next one's snapshot has every step that a worker recorded before.
+        const string Lock = """
+            select 1 from flowstone.execution_queue q
+             where q.shard_key = (select t.shard_key from flowstone.tenants t where t.id = $1) and q.execution_id = $2 and q.tenant_id = $1 for update
+            """;
         const string Cancel = """
             with gone as (
                 delete from flowstone.execution_queue q
@@ -160,7 +165,7 @@ public sealed class ExecutionRepository
             update flowstone.executions e set status = 'CANCELLED', reason = 'CANCELLED_BY_USER', finished_at = greatest(e.started_at, $3) from gone
              where e.tenant_id = $1 and e.id = $2 and e.status in ('PENDING', 'RUNNING', 'WAITING')
             """;
-        if (await database.ExecuteAsync(Cancel, [P(id), P(clock.Now())], cancellationToken) == 1)
+        if ((await database.ExecuteAsync([(Lock, [P(id)]), (Cancel, [P(id), P(clock.Now())])], cancellationToken))[1] == 1)
             return;
         var execution = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Execution", id);
         throw new ConflictException($"Execution {id} is {EnumText<ExecutionStatus>.Of(execution.Status)}; only one that is not finished can be cancelled.");

@@ -38,7 +38,7 @@ sealed class NodeWrites
           from (select count(*) n from held) held, (select count(*) n from started) started, (select count(*) n from finished) finished
         """;
 
-    readonly Dictionary<(int Node, int Iteration, short Attempt), Row> rows = [];
+    readonly SortedDictionary<(int Node, int Iteration, short Attempt), Row> rows = [];
     readonly Dictionary<string, PayloadBody> bodies = new(StringComparer.Ordinal);
 
     sealed record Row(ExecutionStatus Status, string? Reason, string? Error, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt, byte[]? InputHash, byte[]? OutputHash);
@@ -89,7 +89,8 @@ sealed class NodeWrites
 
     public Statement ToStatement(ExecutionLease lease)
     {
-        var encoded = bodies.Values.Select(body => (Body: body, Stored: body.Encode())).ToArray();
+        // In one order everywhere: two calls of one run that write the same bodies then cannot wait for each other in a circle.
+        var encoded = bodies.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => pair.Value).Select(body => (Body: body, Stored: body.Encode())).ToArray();
         return new Statement(Record,
             P(lease.TenantId), P(lease.ShardKey), P(lease.ExecutionId), P(lease.Fence),
             P(rows.Keys.Select(k => k.Node).ToArray()), P(rows.Keys.Select(k => k.Iteration).ToArray()), P(rows.Keys.Select(k => k.Attempt).ToArray()),

@@ -112,6 +112,27 @@ static class TenantPolicies
         await ReadAsync("""
             select rolname from pg_roles where rolname in ('flowstone_app', 'flowstone_worker') and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb)
             """, row => drift.Add($"{row.GetString(0)}: the role has more rights than it may have."));
+        await ReadAsync("""
+            select m.rolname, g.rolname from pg_auth_members a join pg_roles m on m.oid = a.member join pg_roles g on g.oid = a.roleid
+             where m.rolname in ('flowstone_app', 'flowstone_worker', 'flowstone')
+               and (m.rolname, g.rolname) not in (('flowstone_worker', 'flowstone_app'), ('flowstone', 'flowstone_app'), ('flowstone', 'flowstone_worker'))
+            """, row => drift.Add($"{row.GetString(0)}: the role is a member of {row.GetString(1)}, which gives it more than it may have."));
+        await ReadAsync("""
+            select case when has_schema_privilege(r.oid, n.oid, 'usage') then 'the schema' else c.relname end
+              from pg_namespace n join pg_class c on c.relnamespace = n.oid and c.relkind = 'r', pg_roles r
+             where n.nspname = 'flowstone_partitions' and r.rolname = 'flowstone_app'
+               and (has_schema_privilege(r.oid, n.oid, 'usage') or not (c.relrowsecurity and c.relforcerowsecurity)
+                    or has_table_privilege(r.oid, c.oid, 'select, insert, update, delete, truncate')) limit 1
+            """, row => drift.Add($"flowstone_partitions: {row.GetString(0)} can be reached past its parent's policies."));
+        await ReadAsync("""
+            select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
+             where n.nspname = 'flowstone'
+               and (p.proname <> all (array['lowest_id', 'create_partitions', 'partitions_until', 'email_hash', 'find_email'])
+                    or p.proowner <> 'flowstone_owner'::regrole
+                    or p.prosecdef <> (p.proname = any (array['create_partitions', 'partitions_until', 'find_email']))
+                    or (p.prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false))
+                    or exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a where a.grantee = 0))
+            """, row => drift.Add($"{row.GetString(0)}: the function is not as Flowstone made it."));
         return drift;
 
         async Task ReadAsync(string sql, Action<NpgsqlDataReader> read)
@@ -133,6 +154,8 @@ static class TenantPolicies
                 end loop;
             end $$;
             revoke all on all functions in schema flowstone from public;
+            revoke all on schema flowstone_partitions from public, flowstone_app, flowstone_worker;
+            revoke all on all tables in schema flowstone_partitions from public, flowstone_app, flowstone_worker;
             grant usage on schema flowstone to flowstone_app;
             grant execute on all functions in schema flowstone to flowstone_app;
             grant select on flowstone.schema_migrations to flowstone_app;

@@ -71,10 +71,11 @@ public sealed class SignIn
         tenant.Value.TryWriteBytes(token);
         RandomNumberGenerator.Fill(token.AsSpan(16));
         const string Insert = "insert into flowstone.user_sessions (tenant_id, token_hash, user_id, created_at, expires_at) values ($1, $2, $3, $4, $5)";
+        const string Forget = "delete from flowstone.user_sessions where tenant_id = $1 and user_id = $2 and expires_at <= $3";
         const string Note = "update flowstone.user_logins set last_login_at = $3 where tenant_id = $1 and user_id = $2";
         var now = clock.Now();
         await app.TransactAsync(tenant.ToString(),
-            [new Statement(Insert, P(tenant), P(Hash(token)), P(user), P(now), P(now + SessionLength)), new Statement(Note, P(tenant), P(user), P(now))],
+            [new Statement(Insert, P(tenant), P(Hash(token)), P(user), P(now), P(now + SessionLength)), new Statement(Note, P(tenant), P(user), P(now)), new Statement(Forget, P(tenant), P(user), P(now))],
             read: null, cancellationToken);
         return Base64Url.EncodeToString(token);
     }

@@ -113,6 +113,8 @@ public sealed class UserRepository
               P(changes.Role is { } role ? EnumText<UserRole>.Of(role) : null), P(changes.Status is { } status ? EnumText<UserStatus>.Of(status) : null),
               P(changes.TimeZone), P(changes.Language), Json(changes.Preferences is { } preferences ? JsonBytes.Of(preferences) : null), P(clock.Now())]),
         ];
+        if (changes.Status is not (null or UserStatus.Active))
+            statements.Add(("delete from flowstone.user_sessions where tenant_id = $1 and user_id = $2", [P(id)]));   // or a later ACTIVE would open them again
         if (changes.Email is { } email)
         {
             statements.Add(("delete from flowstone.user_emails where tenant_id = $1 and user_id = $2", [P(id)]));
@@ -125,6 +127,13 @@ public sealed class UserRepository
             throw new NotFoundException("User", id);
         return await FindAsync(id, cancellationToken) ?? throw new NotFoundException("User", id);
     }
+
+    /// <summary>Gives a password to a user who has none.</summary>
+    /// <param name="hash">Of <see cref="SignIn.HashPassword"/>.</param>
+    /// <returns>False if the user has one, or is not there.</returns>
+    internal async Task<bool> SetFirstPasswordAsync(Id<User> id, string hash, CancellationToken cancellationToken)
+        => await database.ExecuteAsync("update flowstone.user_logins set password_hash = $3 where tenant_id = $1 and user_id = $2 and password_hash is null",
+            [P(id), P(hash)], cancellationToken) == 1;
 
     /// <returns>False if there was no such user.</returns>
     /// <exception cref="InvalidInputException">The user still owns workflows.</exception>

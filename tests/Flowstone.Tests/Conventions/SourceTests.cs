@@ -15,6 +15,7 @@ public sealed partial class SourceTests
         ["select tenant_id, user_id from flowstone.find_email($1)"] = "sign-in: the tenant is what it asks for",
         ["insert into flowstone.tenants (id, slug"] = "makes the tenant",
         ["select id, slug, name, shard_key, created_at from flowstone.tenants"] = "the directory of tenants, as the worker's role",
+        ["with due as materialized (select shard_key"] = "a claim for all tenants, as the worker's role",
         ["flowstone.schema_migrations"] = "no tenant's",
         ["flowstone.create_partitions"] = "no tenant's",
         ["flowstone.partitions_until"] = "no tenant's",

@@ -165,6 +165,59 @@ public sealed class ExecutionQueueTests(TestDatabase database)
         }
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task A_step_that_is_recorded_while_the_execution_ends_is_closed_with_it(bool cancel)
+    {
+        var tenant = await database.NewTenantAsync();
+        var claimed = await tenant.StartAndClaimAsync();
+
+        // A recording under way: it holds the queue's row, its step is not yet visible.
+        await using var connection = new Npgsql.NpgsqlConnection(database.SuperuserConnectionString());
+        await connection.OpenAsync();
+        await using var recording = await connection.BeginTransactionAsync();
+        await using (var record = new Npgsql.NpgsqlCommand($"""
+            select 1 from flowstone.execution_queue where execution_id = '{claimed.Execution.Id}' for share;
+            insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, status, started_at)
+            values ('{tenant.Id}', '{claimed.Execution.Id}', 0, 0, 1, 'RUNNING', now())
+            """, connection))
+            await record.ExecuteNonQueryAsync();
+        var end = cancel ? tenant.Scope.Executions.CancelAsync(claimed.Execution.Id) : tenant.Queue.FinishAsync(claimed.Lease, new() { Status = ExecutionStatus.Success });
+        while (await database.ScalarAsync<long>($"select count(*) from pg_stat_activity where wait_event_type = 'Lock' and query like '%execution_queue%' and pg_blocking_pids(pid) = array[{connection.ProcessID}]") == 0)
+            Assert.False(end.IsCompleted);
+
+        await recording.CommitAsync();
+        await end;
+
+        Assert.Equal(ExecutionStatus.Cancelled, Assert.Single(await tenant.Scope.Executions.NodesAsync(claimed.Execution.Id)).Status);
+    }
+
+    [Fact]
+    public async Task A_lease_that_no_claim_gave_is_refused_and_nothing_is_lost()
+    {
+        var tenant = await database.NewTenantAsync();
+        var execution = await tenant.StartAsync();
+        var forged = new ExecutionLease(tenant.Id, execution.Id, tenant.Tenant.ShardKey, Fence: 0);
+
+        await Assert.ThrowsAsync<InvalidInputException>(() => tenant.Queue.FinishAsync(forged, new() { Status = ExecutionStatus.Success }));
+        await Assert.ThrowsAsync<InvalidInputException>(() => tenant.Queue.RecordAsync(forged, execution, [new() { NodeId = "n0" }], []));
+        await Assert.ThrowsAsync<InvalidInputException>(() => tenant.Queue.RenewAsync([forged], Lease));
+
+        Assert.Equal(execution.Id, Assert.Single(await tenant.ClaimAsync()).Execution.Id);
+    }
+
+    [Fact]
+    public async Task Of_two_leases_on_one_execution_the_older_is_told_as_lost()
+    {
+        var tenant = await database.NewTenantAsync();
+        var first = await tenant.StartAndClaimAsync();
+        tenant.Clock.Advance(Lease);
+        var second = Assert.Single(await tenant.ClaimAsync("second"));
+
+        Assert.Equal([first.Lease], await tenant.Queue.RenewAsync([first.Lease, second.Lease], Lease));
+    }
+
     [Fact]
     public async Task A_cancelled_execution_closes_its_steps_and_refuses_its_worker()
     {

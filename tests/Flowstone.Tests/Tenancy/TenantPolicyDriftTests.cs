@@ -22,16 +22,41 @@ public sealed class TenantPolicyDriftTests(TestDatabase database)
             ("create policy backdoor on flowstone.user_logins using (true)", "user_logins: the policy backdoor is not Flowstone's."),
             ("alter table flowstone.user_sessions owner to flowstone_app", "user_sessions: flowstone_app owns it, so row-level security would not bind it."),
             ("grant update on flowstone.workflow_versions to flowstone_app", "workflow_versions: flowstone_app does not have exactly the rights to insert, select."),
+            ("grant usage on schema flowstone_partitions to flowstone_app", "flowstone_partitions: the schema can be reached past its parent's policies."),
+            ("alter function flowstone.find_email security invoker", "flowstone.find_email(text): the function is not as Flowstone made it."),
+            ("grant execute on function flowstone.create_partitions to public", "flowstone.create_partitions(timestamp with time zone,timestamp with time zone): the function is not as Flowstone made it."),
+            ("create function flowstone.back_door() returns int language sql security definer return 1", "flowstone.back_door(): the function is not as Flowstone made it."),
             ("revoke delete on flowstone.team_members from flowstone_app", "team_members: flowstone_app does not have exactly the rights to delete, insert, select, update."),
         })
         {
             await database.ExecuteAsync(copy, weakening);
             Assert.Contains((await store.Health.CheckAsync()).Problems, problem => problem.StartsWith(expected, StringComparison.Ordinal));
             await database.ExecuteAsync(copy, "alter table flowstone.user_sessions owner to flowstone_owner");
+            await database.ExecuteAsync(copy, "alter function flowstone.find_email security definer; drop function if exists flowstone.back_door");
             await new DatabaseInstaller(database.SuperuserConnectionString(copy)).RunAsync();
             Assert.Empty((await store.Health.CheckAsync()).Problems);
         }
         await store.DisposeAsync();
+    }
+
+    [Fact]
+    public async Task A_role_that_was_given_more_is_noticed()
+    {
+        await using var postgres = await Flowstone.EmbeddedPostgres.StartThrowAwayAsync();   // roles belong to the whole server
+        await new DatabaseInstaller(postgres.ConnectionString()).RunAsync();
+        await using var store = new FlowstoneStore(FlowstoneStore.Connect(new FlowstoneOptions { ConnectionString = postgres.ConnectionString(user: "flowstone"), PoolMin = 0 }), TimeProvider.System);
+        Assert.Empty((await store.Health.CheckAsync()).Problems);
+
+        await using var connection = new Npgsql.NpgsqlConnection(postgres.ConnectionString() + ";Pooling=false");
+        await connection.OpenAsync();
+        await using var grant = new Npgsql.NpgsqlCommand("grant flowstone_worker to flowstone_app; alter role flowstone_worker bypassrls", connection);
+        await Assert.ThrowsAnyAsync<Npgsql.PostgresException>(() => grant.ExecuteNonQueryAsync());   // the worker is a member of app: a circle
+        grant.CommandText = "create role stray; grant stray to flowstone_app; alter role flowstone_worker bypassrls";
+        await grant.ExecuteNonQueryAsync();
+
+        var problems = (await store.Health.CheckAsync()).Problems;
+        Assert.Contains(problems, p => p.StartsWith("flowstone_app: the role is a member of stray", StringComparison.Ordinal));
+        Assert.Contains(problems, p => p.StartsWith("flowstone_worker: the role has more rights", StringComparison.Ordinal));
     }
 
     [Fact]

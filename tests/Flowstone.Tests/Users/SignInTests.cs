@@ -95,6 +95,8 @@ public sealed class SignInTests(TestDatabase database)
             Assert.Null(await tenant.Store.SignIn.FindAsync(token));
         }
         await tenant.Scope.Users.UpdateAsync(user.Id, new UserChanges { Status = UserStatus.Active });
+        Assert.Null(await tenant.Store.SignIn.FindAsync(token));   // ended, not paused
+        token = await SessionAsync(tenant, user);
         Assert.NotNull(await tenant.Store.SignIn.FindAsync(token));
 
         await tenant.Scope.Users.DeleteAsync(user.Id);

@@ -271,7 +271,8 @@ namespace Flowstone.Data.Migrations
                         .IsDescending(true, false)
                         .HasDatabaseName("ix_execution_queue_claim");
 
-                    b.HasIndex("TenantId", "ExecutionId")
+                    b.HasIndex("TenantId", "Priority", "VisibleAt")
+                        .IsDescending(false, true, false)
                         .HasDatabaseName("ix_execution_queue_by_tenant");
 
                     b.ToTable("execution_queue", "flowstone");

@@ -18,7 +18,7 @@ namespace Flowstone.Data.Migrations
             return rpad(lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0'), 32, '0')::uuid;
 
             create function flowstone.create_partitions(since timestamptz, until timestamptz) returns int
-            language plpgsql security definer set search_path = pg_catalog, pg_temp as $$
+            language plpgsql security definer set search_path = pg_catalog, pg_temp set lock_timeout = '5s' as $$
             declare
                 week timestamptz := date_trunc('week', since at time zone 'UTC') at time zone 'UTC';
                 parent text;
@@ -33,10 +33,12 @@ namespace Flowstone.Data.Migrations
                     foreach parent in array array['executions', 'node_executions', 'payloads'] loop
                         partition := parent || to_char(week at time zone 'UTC', '_YYYYMMDD');
                         if to_regclass('flowstone_partitions.' || partition) is null then
-                            execute format('create table flowstone_partitions.%I partition of flowstone.%I for values from (%L) to (%L) with (fillfactor = %s)',
-                                partition, parent, flowstone.lowest_id(week), flowstone.lowest_id(week + interval '7 days'),
-                                case parent when 'payloads' then 100 else 75 end);
+                            -- Made alone and then attached: `partition of` would stop all reads and writes of the parent until the commit.
+                            execute format('create table flowstone_partitions.%I (like flowstone.%I including all) with (fillfactor = %s)',
+                                partition, parent, case parent when 'payloads' then 100 else 75 end);
                             execute format('alter table flowstone_partitions.%I enable row level security, force row level security', partition);
+                            execute format('alter table flowstone.%I attach partition flowstone_partitions.%I for values from (%L) to (%L)',
+                                parent, partition, flowstone.lowest_id(week), flowstone.lowest_id(week + interval '7 days'));
                             created := created + 1;
                         end if;
                     end loop;
@@ -418,7 +420,8 @@ namespace Flowstone.Data.Migrations
                 name: "ix_execution_queue_by_tenant",
                 schema: "flowstone",
                 table: "execution_queue",
-                columns: new[] { "tenant_id", "execution_id" });
+                columns: new[] { "tenant_id", "priority", "visible_at" },
+                descending: new[] { false, true, false });
 
             migrationBuilder.CreateIndex(
                 name: "ix_execution_queue_claim",
