@@ -6,11 +6,14 @@ namespace Flowstone.Cli;
 /// <summary><c>flowstone simulate</c>: load as users make it, and a check that all of it was kept.</summary>
 static class SimulateCommand
 {
+    // A PostgreSQL of its own takes 97; more workers than that share.
+    const int MostConnections = 64;
+
     public static Command Create()
     {
         var executions = new Option<int>("--executions", "-n") { Description = "How many executions to start.", DefaultValueFactory = _ => 1000 };
         var duration = new Option<int?>("--duration") { Description = "Start executions for so many seconds, instead of a number of them.", HelpName = "seconds" };
-        var workers = new Option<int>("--workers", "-w") { Description = "Worker loops at the same time, each with a database connection.", DefaultValueFactory = _ => 8 };
+        var workers = new Option<int>("--workers", "-w") { Description = "Worker loops at the same time, each with a database connection, up to 64.", DefaultValueFactory = _ => 8 };
         var tenants = new Option<int>("--tenants") { Description = "Use the first so many tenants that have workflows.", DefaultValueFactory = _ => 1 };
         var tenant = new Option<string[]>("--tenant") { Description = "Use this tenant; may be repeated.", HelpName = "slug" };
         var seed = new Option<long>("--seed") { Description = "The same seed and workflows make the same load.", DefaultValueFactory = _ => 1 };
@@ -58,7 +61,7 @@ static class SimulateCommand
                 Journal = arguments.GetValue(journal)?.FullName,
             };
             var output = new SimulateOutput(arguments.InvocationConfiguration.Output, arguments.GetValue(json));
-            await using var open = await OpenStore.OpenAsync(arguments, cancellationToken, connections: options.Workers + 6);   // with the starters and the renewals nobody waits
+            await using var open = await OpenStore.OpenAsync(arguments, cancellationToken, connections: Math.Min(options.Workers + 6, MostConnections));   // starters and renewals want some, too
             var simulator = new Simulator(open.Store, options);
             return arguments.GetValue(check) is { } file
                 ? output.Write(await output.WatchAsync(simulator.Measurements, total: null, simulator.CheckAsync(file.FullName, cancellationToken)))
