@@ -14,6 +14,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
     readonly Database app;
     readonly TimeProvider clock;
     readonly NodeOrdinals nodes = new();
+    readonly GroupCommit writes;
 
     public FlowstoneStore(IOptions<FlowstoneOptions> options, TimeProvider clock) : this(Connect(options.Value), clock)
     {
@@ -24,9 +25,10 @@ public sealed class FlowstoneStore : IAsyncDisposable
         (this.source, this.clock) = (source, clock);
         app = new Database(source, TenantPolicies.AppRole);
         var worker = new Database(source, TenantPolicies.WorkerRole);
+        writes = new GroupCommit(app);
         Tenants = new TenantDirectory(app, worker, clock);
         SignIn = new SignIn(app, clock);
-        Queue = new ExecutionQueue(app, worker, clock, nodes);
+        Queue = new ExecutionQueue(app, worker, clock, nodes, writes);
         Health = new DatabaseHealth(source);
     }
 
@@ -43,13 +45,17 @@ public sealed class FlowstoneStore : IAsyncDisposable
     public DatabaseHealth Health { get; }
 
     /// <summary>The repositories of one tenant, on behalf of one actor. Cheap: make one per request.</summary>
-    public TenantScope Tenant(Id<Tenant> id, Actor actor) => new(new TenantDatabase(app, id), actor, clock, nodes);
+    public TenantScope Tenant(Id<Tenant> id, Actor actor) => new(new TenantDatabase(app, id), actor, clock, nodes, writes);
 
     /// <summary>The same store at another time: for demo data and imports of what happened in the past. Shares its connections.</summary>
     internal FlowstoneStore At(TimeProvider time) => new(source, time);
 
-    /// <summary>Closes the connections.</summary>
-    public ValueTask DisposeAsync() => source.DisposeAsync();
+    /// <summary>Writes what was asked for and closes the connections.</summary>
+    public async ValueTask DisposeAsync()
+    {
+        await writes.DisposeAsync();
+        await source.DisposeAsync();
+    }
 
     internal static NpgsqlDataSource Connect(FlowstoneOptions options)
     {

@@ -16,9 +16,10 @@ public sealed class ExecutionQueue
     readonly Database worker;
     readonly TimeProvider clock;
     readonly NodeOrdinals nodes;
+    readonly GroupCommit writes;
 
-    internal ExecutionQueue(Database app, Database worker, TimeProvider clock, NodeOrdinals nodes)
-        => (this.app, this.worker, this.clock, this.nodes) = (app, worker, clock, nodes);
+    internal ExecutionQueue(Database app, Database worker, TimeProvider clock, NodeOrdinals nodes, GroupCommit writes)
+        => (this.app, this.worker, this.clock, this.nodes, this.writes) = (app, worker, clock, nodes, writes);
 
     /// <summary>Takes what is due, or whose worker fell silent: the highest priority first, then the longest due.</summary>
     /// <returns>At most <see cref="ClaimRequest.Limit"/>; empty when there is nothing to do.</returns>
@@ -113,9 +114,13 @@ public sealed class ExecutionQueue
         if (leases.Count == 0)
             return [];
         const string Renew = """
-            update flowstone.execution_queue q set visible_at = coalesce($5, now()) + $6
-              from unnest($1, $2, $3, $4) held (shard_key, execution_id, tenant_id, fence)
-             where q.shard_key = held.shard_key and q.execution_id = held.execution_id and q.tenant_id = held.tenant_id and q.fence = held.fence
+            with held as materialized (
+                select q.shard_key, q.execution_id from flowstone.execution_queue q
+                  join unnest($1, $2, $3, $4) a (shard_key, execution_id, tenant_id, fence)
+                    on q.shard_key = a.shard_key and q.execution_id = a.execution_id and q.tenant_id = a.tenant_id and q.fence = a.fence
+                 order by q.shard_key, q.execution_id for update of q)
+            update flowstone.execution_queue q set visible_at = coalesce($5, now()) + $6 from held
+             where q.shard_key = held.shard_key and q.execution_id = held.execution_id
             returning q.execution_id, q.fence
             """;
         Check(leases);
@@ -137,11 +142,8 @@ public sealed class ExecutionQueue
         if (starts.Count + finishes.Count == 0)
             return;
         var defined = await nodes.GetAsync(new TenantDatabase(app, lease.TenantId), execution.WorkflowId, execution.WorkflowVersion, cancellationToken);
-        var writes = NodeWrites.Merge(starts, finishes, defined.ById, clock.Now());
-        var held = false;
-        await app.TransactAsync(lease.TenantId.ToString(), [writes.ToStatement(lease)], row => held = row.GetInt64(0) == 1, cancellationToken);
-        if (!held)
-            throw LeaseLost(lease);
+        var steps = NodeWrites.Merge(starts, finishes, defined.ById, clock.Now());
+        await writes.WriteAsync(new RecordCall(lease, steps), cancellationToken);
     }
 
     /// <summary>Ends an execution. Nobody else can claim or write it afterwards.</summary>
@@ -152,41 +154,7 @@ public sealed class ExecutionQueue
             throw new InvalidInputException("status", "must be SUCCESS, FAILED or TIMEOUT.");
         Text.Check("reason", outcome.Reason, 32);
         Check([lease]);
-
-        // First the lock, in a statement of its own: the next one's snapshot then has every step that was recorded under this lease.
-        const string Lock = """
-            select 1 from flowstone.execution_queue q
-             where q.shard_key = $2 and q.execution_id = $3 and q.tenant_id = $1 and q.fence = $4 for update
-            """;
-        const string Finish = """
-            with released as (
-                delete from flowstone.execution_queue q
-                 where q.shard_key = $2 and q.execution_id = $3 and q.tenant_id = $1 and q.fence = $4 returning 1),
-            output as (
-                insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body)
-                select $1, $3, $9, $10, $11, $12, $13 from released where $9 is not null
-                on conflict do nothing),
-            open_steps as (
-                update flowstone.node_executions n set status = 'CANCELLED', reason = 'EXECUTION_ENDED', finished_at = greatest(n.started_at, $8) from released
-                 where n.tenant_id = $1 and n.execution_id = $3 and n.finished_at is null),
-            ended as (
-                update flowstone.executions e set status = $5, reason = $6, error = $7, finished_at = greatest(e.started_at, $8), output_hash = $9 from released
-                 where e.tenant_id = $1 and e.id = $3 and e.status = 'RUNNING' returning 1)
-            select released.n, 1 / (case when released.n = ended.n then 1 else 0 end)
-              from (select count(*) n from released) released, (select count(*) n from ended) ended
-            """;
-        var body = outcome.Output?.Encode();
-        var held = false;
-        await app.TransactAsync(lease.TenantId.ToString(),
-        [
-            new Statement(Lock, P(lease.TenantId), P(lease.ShardKey), P(lease.ExecutionId), P(lease.Fence)),
-            new Statement(Finish,
-                P(lease.TenantId), P(lease.ShardKey), P(lease.ExecutionId), P(lease.Fence), P(EnumText<ExecutionStatus>.Of(outcome.Status)),
-                P(outcome.Reason), P(Text.Fit(outcome.Error, Execution.MaxErrorLength)), P(clock.Now()), P(outcome.Output?.Hash), P(outcome.Output?.ContentType),
-                P(body is { } b ? EnumText<PayloadEncoding>.Of(b.Encoding) : null), P((long?)outcome.Output?.Bytes.Length), P(body?.Body)),
-        ], row => held |= row.FieldCount == 2 && row.GetInt64(0) == 1, cancellationToken);
-        if (!held)
-            throw LeaseLost(lease);
+        await writes.WriteAsync(new FinishCall(lease, outcome, clock.Now()), cancellationToken);
     }
 
     /// <summary>Nobody holds what was never claimed.</summary>
@@ -201,9 +169,6 @@ public sealed class ExecutionQueue
         if (lease < TimeSpan.FromSeconds(1) || lease > TimeSpan.FromHours(1))
             throw new InvalidInputException("lease", "must be 1 second to 1 hour.");
     }
-
-    static ConflictException LeaseLost(ExecutionLease lease)
-        => new($"The lease on execution {lease.ExecutionId} (fence {lease.Fence}) is lost: another worker took over, or it was cancelled. Stop working on it.");
 
     static string TenantList(IEnumerable<ExecutionLease> leases) => string.Join(',', leases.Select(l => l.TenantId).Distinct());
 

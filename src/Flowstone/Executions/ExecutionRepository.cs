@@ -44,48 +44,22 @@ public sealed class ExecutionRepository
     readonly Actor actor;
     readonly TimeProvider clock;
     readonly NodeOrdinals nodes;
+    readonly GroupCommit writes;
 
-    internal ExecutionRepository(TenantDatabase database, Actor actor, TimeProvider clock, NodeOrdinals nodes)
-        => (this.database, this.actor, this.clock, this.nodes) = (database, actor, clock, nodes);
+    internal ExecutionRepository(TenantDatabase database, Actor actor, TimeProvider clock, NodeOrdinals nodes, GroupCommit writes)
+        => (this.database, this.actor, this.clock, this.nodes, this.writes) = (database, actor, clock, nodes, writes);
 
     /// <summary>Queues an execution: once this returns, it will run, whatever crashes.</summary>
     /// <exception cref="NotFoundException">This tenant has no such workflow, or the workflow no such version.</exception>
     public async Task<Execution> StartAsync(NewExecution request, CancellationToken cancellationToken = default)
     {
         var now = clock.Now();
-        var id = Id<Execution>.New(clock);
-        var body = request.Input?.Encode();
-
-        // One statement, so that an execution is never there without its place in the queue. Queued by database time unless a time is asked for.
-        const string Start = """
-            with run as (
-                insert into flowstone.executions (tenant_id, id, workflow_id, workflow_version, status, trigger, priority, started_by, created_at, due_at, claims, input_hash)
-                select v.tenant_id, $2, v.workflow_id, v.number, 'PENDING', $5, $6, $7, $8, coalesce($9, $8), 0, $10
-                  from flowstone.workflow_versions v
-                 where v.tenant_id = $1 and v.workflow_id = $3
-                   and v.number = coalesce($4, (select w.version from flowstone.workflows w where w.tenant_id = $1 and w.id = $3))
-                returning id, workflow_version),
-            queued as (
-                insert into flowstone.execution_queue (shard_key, execution_id, tenant_id, priority, visible_at, fence)
-                select t.shard_key, run.id, t.id, $6, coalesce($9, $11, now()), 0 from run, flowstone.tenants t where t.id = $1),
-            input as (
-                insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body)
-                select $1, run.id, $10, $12, $13, $14, $15 from run where $10 is not null)
-            select workflow_version from run
-            """;
-        var version = await database.QueryAsync(Start,
-            [P(id), P(request.WorkflowId), P(request.WorkflowVersion), P(EnumText<ExecutionTrigger>.Of(request.Trigger)), P(request.Priority), P(actor.UserId),
-             P(now), P(request.DueAt), P(request.Input?.Hash), P(DatabaseNow(clock)), P(request.Input?.ContentType),
-             P(body is { } b ? EnumText<PayloadEncoding>.Of(b.Encoding) : null), P((long?)request.Input?.Bytes.Length), P(body?.Body)],
-            row => row.GetInt32(0), cancellationToken);
-        if (version.Count == 0)
-            throw request.WorkflowVersion is { } number ? new NotFoundException($"Workflow {request.WorkflowId} version", number) : new NotFoundException("Workflow", request.WorkflowId);
-        return new Execution
+        var execution = new Execution
         {
             TenantId = database.TenantId,
-            Id = id,
+            Id = Id<Execution>.New(clock),
             WorkflowId = request.WorkflowId,
-            WorkflowVersion = version[0],
+            WorkflowVersion = 0,
             Status = ExecutionStatus.Pending,
             Trigger = request.Trigger,
             Priority = request.Priority,
@@ -95,6 +69,9 @@ public sealed class ExecutionRepository
             Claims = 0,
             InputHash = request.Input?.Hash,
         };
+        var start = new StartCall(execution, request.WorkflowVersion, request.DueAt, DatabaseNow(clock), request.Input);
+        await writes.WriteAsync(start, cancellationToken);
+        return execution with { WorkflowVersion = start.Version!.Value };
     }
 
     public async Task<Execution?> FindAsync(Id<Execution> id, CancellationToken cancellationToken = default)

@@ -1,47 +1,17 @@
 using Flowstone.Data;
-using Npgsql;
-using static Flowstone.Data.Sql;
 
 namespace Flowstone.Executions;
 
 /// <summary>The starts and finishes of one call as rows, each key at most once.</summary>
 sealed class NodeWrites
 {
-    // One statement whatever the number of nodes, so it is planned once. The share lock on the queue's row keeps the lease from
-    // changing hands until the commit. A start must be new and a finish must find its step running: if any is not, dividing by
-    // zero ends the transaction, which saves asking first; PostgresErrors tells it as a conflict.
-    const string Record = """
-        with held as materialized (
-            select 1 from flowstone.execution_queue q
-             where q.shard_key = $2 and q.execution_id = $3 and q.tenant_id = $1 and q.fence = $4 for share),
-        step as (
-            select s.* from held, unnest($5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
-                   s (node, iteration, attempt, status, reason, error, started_at, finished_at, input_hash, output_hash)),
-        bodies as (
-            insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body)
-            select $1, $3, b.* from held, unnest($15, $16, $17, $18, $19) b (hash, content_type, encoding, size_bytes, body)
-            on conflict do nothing),
-        started as (
-            insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, status, reason, error, started_at, finished_at, input_hash, output_hash)
-            select $1, $3, node, iteration, attempt, status, reason, error, started_at,
-                   case when finished_at is not null then greatest(started_at, finished_at) end, input_hash, output_hash
-              from step where started_at is not null
-            on conflict do nothing returning 1),
-        finished as (
-            update flowstone.node_executions n
-               set status = step.status, reason = step.reason, error = step.error, finished_at = greatest(n.started_at, step.finished_at), output_hash = step.output_hash
-              from step
-             where n.tenant_id = $1 and n.execution_id = $3 and n.node = step.node and n.iteration = step.iteration and n.attempt = step.attempt
-               and step.started_at is null and n.status = 'RUNNING'
-            returning 1)
-        select held.n, 1 / (case when held.n = 0 or started.n + finished.n = $20 then 1 else 0 end)
-          from (select count(*) n from held) held, (select count(*) n from started) started, (select count(*) n from finished) finished
-        """;
-
     readonly SortedDictionary<(int Node, int Iteration, short Attempt), Row> rows = [];
     readonly Dictionary<string, PayloadBody> bodies = new(StringComparer.Ordinal);
 
-    sealed record Row(ExecutionStatus Status, string? Reason, string? Error, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt, byte[]? InputHash, byte[]? OutputHash);
+    public IReadOnlyDictionary<(int Node, int Iteration, short Attempt), Row> Rows => rows;
+    public IReadOnlyCollection<PayloadBody> Bodies => bodies.Values;
+
+    public sealed record Row(ExecutionStatus Status, string? Reason, string? Error, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt, byte[]? InputHash, byte[]? OutputHash);
 
     public static NodeWrites Merge(IReadOnlyList<NodeStart> starts, IReadOnlyList<NodeFinish> finishes, Dictionary<string, int> nodes, DateTimeOffset now)
     {
@@ -85,22 +55,5 @@ sealed class NodeWrites
         if (body is not null)
             bodies.TryAdd(Convert.ToHexString(body.Hash), body);
         return body?.Hash;
-    }
-
-    public Statement ToStatement(ExecutionLease lease)
-    {
-        // In one order everywhere: two calls of one run that write the same bodies then cannot wait for each other in a circle.
-        var encoded = bodies.OrderBy(pair => pair.Key, StringComparer.Ordinal).Select(pair => pair.Value).Select(body => (Body: body, Stored: body.Encode())).ToArray();
-        return new Statement(Record,
-            P(lease.TenantId), P(lease.ShardKey), P(lease.ExecutionId), P(lease.Fence),
-            P(rows.Keys.Select(k => k.Node).ToArray()), P(rows.Keys.Select(k => k.Iteration).ToArray()), P(rows.Keys.Select(k => k.Attempt).ToArray()),
-            Column(r => EnumText<ExecutionStatus>.Of(r.Status)), Column(r => r.Reason), Column(r => r.Error),
-            Column(r => r.StartedAt), Column(r => r.FinishedAt), Column(r => r.InputHash), Column(r => r.OutputHash),
-            P(encoded.Select(e => e.Body.Hash).ToArray()), P(encoded.Select(e => e.Body.ContentType).ToArray()),
-            P(encoded.Select(e => EnumText<PayloadEncoding>.Of(e.Stored.Encoding)).ToArray()),
-            P(encoded.Select(e => (long)e.Body.Bytes.Length).ToArray()), P(encoded.Select(e => e.Stored.Body).ToArray()),
-            P((long)rows.Count));
-
-        NpgsqlParameter Column<T>(Func<Row, T> pick) => P(rows.Values.Select(pick).ToArray());
     }
 }

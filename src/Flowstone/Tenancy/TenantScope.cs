@@ -7,14 +7,14 @@ namespace Flowstone.Tenancy;
 /// <summary>What one actor may do in one tenant. There is no other way to a repository.</summary>
 public sealed class TenantScope
 {
-    internal TenantScope(TenantDatabase database, Actor actor, TimeProvider clock, NodeOrdinals nodes)
+    internal TenantScope(TenantDatabase database, Actor actor, TimeProvider clock, NodeOrdinals nodes, GroupCommit writes)
     {
         Actor = actor;
         TenantId = database.TenantId;
         Users = new UserRepository(database, clock);
         Teams = new TeamRepository(database, clock);
         Workflows = new WorkflowRepository(database, actor, clock);
-        Executions = new ExecutionRepository(database, actor, clock, nodes);
+        Executions = new ExecutionRepository(database, actor, clock, nodes, writes);
     }
 
     public Id<Tenant> TenantId { get; }
