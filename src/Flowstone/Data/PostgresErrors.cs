@@ -9,6 +9,10 @@ static class PostgresErrors
     // ends so, and with it the connection (npgsql/npgsql#6391, open). What was sent may have taken effect, as when a connection is lost.
     const string OutOfStep = "Received unexpected backend message";
 
+    /// <summary>Whether the transaction stood in another's way: nothing was stored, and it may simply be run again.</summary>
+    public static bool IsCollision(Exception error)
+        => error.InnerException is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected };
+
     /// <summary>What a database error means to the caller; null where it is a bug of ours, to surface as it is.</summary>
     public static FlowstoneException? Explain(Exception error)
     {
@@ -23,7 +27,7 @@ static class PostgresErrors
                 case NpgsqlException { IsTransient: true }:
                 case NpgsqlException { InnerException: IOException or TimeoutException }:
                 case { Message: var message } when cause.GetType() == typeof(Exception) && message.StartsWith(OutOfStep, StringComparison.Ordinal):
-                    return new UnavailableException("The database cannot be reached. Nothing may be assumed about a write that was under way; try again.", error);
+                    return new UnavailableException("The database cannot be reached. Nothing may be assumed about a write that was under way; try again.", error) { OutcomeUnknown = true };
             }
         }
         return null;

@@ -159,7 +159,7 @@ public sealed class TenantIsolationTests(TestDatabase database)
         await tenant.Store.SignIn.OpenAsync(tenant.Id, user.Id, default);
         await tenant.Scope.Teams.CreateAsync("Team", null, user.Id);
         var claimed = await tenant.StartAndClaimAsync();
-        await tenant.Queue.RecordAsync(claimed.Lease, claimed.Execution, [new() { NodeId = "n0", Input = TestTenant.Json("1") }], []);
+        await tenant.Queue.RecordAsync(claimed.Lease, [new() { NodeId = "n0", Input = TestTenant.Json("1") }], []);
         return tenant;
     }
 

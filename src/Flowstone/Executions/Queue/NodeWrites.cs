@@ -6,12 +6,12 @@ namespace Flowstone.Executions;
 sealed class NodeWrites
 {
     readonly SortedDictionary<(int Node, int Iteration, short Attempt), Row> rows = [];
-    readonly Dictionary<string, PayloadBody> bodies = new(StringComparer.Ordinal);
+    readonly Dictionary<PayloadRef, PayloadBody> bodies = [];
 
     public IReadOnlyDictionary<(int Node, int Iteration, short Attempt), Row> Rows => rows;
     public IReadOnlyCollection<PayloadBody> Bodies => bodies.Values;
 
-    public sealed record Row(ExecutionStatus Status, string? Reason, string? Error, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt, byte[]? InputHash, byte[]? OutputHash);
+    public sealed record Row(ExecutionStatus Status, string? Reason, string? Error, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt, PayloadRef? Input, PayloadRef? Output);
 
     public static NodeWrites Merge(IReadOnlyList<NodeStart> starts, IReadOnlyList<NodeFinish> finishes, Dictionary<string, int> nodes, DateTimeOffset now)
     {
@@ -34,7 +34,7 @@ sealed class NodeWrites
             if (!writes.rows.TryGetValue(key, out var start))
                 writes.rows.Add(key, row);
             else if (start.FinishedAt is null)
-                writes.rows[key] = row with { StartedAt = start.StartedAt, InputHash = start.InputHash };
+                writes.rows[key] = row with { StartedAt = start.StartedAt, Input = start.Input };
             else
                 throw new InvalidInputException($"finishes[{i}]", "finishes a step that the same call finishes already.");
         }
@@ -50,10 +50,13 @@ sealed class NodeWrites
         }
     }
 
-    byte[]? Keep(PayloadBody? body)
+    PayloadRef? Keep(PayloadBody? body)
     {
-        if (body is not null)
-            bodies.TryAdd(Convert.ToHexString(body.Hash), body);
-        return body?.Hash;
+        if (body is null)
+            return null;
+        var reference = PayloadRef.Of(body, inline: true);
+        if (reference.Hash is not null)
+            bodies.TryAdd(reference, body);
+        return reference;
     }
 }

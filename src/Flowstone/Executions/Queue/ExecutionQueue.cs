@@ -1,0 +1,119 @@
+using Flowstone.Data;
+using Flowstone.Tenancy;
+using Npgsql;
+using static Flowstone.Data.Sql;
+
+namespace Flowstone.Executions;
+
+/// <summary>
+/// Hands out executions under a lease and takes back what was done. Delivery is at least once, recording exactly once: every write
+/// presents the lease's fencing number, and a worker that lost its lease changes nothing.
+/// </summary>
+/// <remarks>Every write here locks the queue's row first and the execution after it, so no two can wait for each other.</remarks>
+public sealed class ExecutionQueue
+{
+    readonly Database app;
+    readonly TimeProvider clock;
+    readonly NodeOrdinals nodes;
+    readonly GroupCommit writes;
+    readonly ClaimLine claims;
+
+    internal ExecutionQueue(Database app, Database worker, TimeProvider clock, NodeOrdinals nodes, GroupCommit writes, QueueLanes lanes)
+    {
+        (this.app, this.clock, this.nodes, this.writes) = (app, clock, nodes, writes);
+        claims = new ClaimLine(app, worker, clock, lanes, lease => FinishAsync(lease, new ExecutionOutcome
+        {
+            Status = ExecutionStatus.Failed,
+            Reason = Execution.DeadLetter,
+            Error = "Its attempts are spent: workers were lost with it, or gave it back as failed, as often as it may be tried.",
+        }));
+    }
+
+    /// <summary>
+    /// Takes what is due, or whose worker fell silent. Tenants take turns; within a tenant the highest priority goes first, then the longest due.
+    /// </summary>
+    /// <returns>At most <see cref="ClaimRequest.Limit"/>; empty when there is nothing to do.</returns>
+    public async Task<IReadOnlyList<ClaimedExecution>> ClaimAsync(ClaimRequest request, CancellationToken cancellationToken = default)
+    {
+        Text.Require("worker", request.Worker, 255);
+        if (request.Limit is < 1 or > 1000)
+            throw new InvalidInputException("limit", "must be 1 to 1,000.");
+        CheckLease(request.Lease);
+        cancellationToken.ThrowIfCancellationRequested();
+        var claimed = await claims.ClaimAsync(request);   // to its end: what was claimed must not be lost on the way
+        foreach (var one in claimed)
+            nodes.Remember(one.Execution);
+        return claimed;
+    }
+
+    /// <summary>Prolongs leases, many in one statement; what could not be prolonged is lost.</summary>
+    /// <returns>The leases that are lost: stop working on these.</returns>
+    public async Task<IReadOnlyList<ExecutionLease>> RenewAsync(IReadOnlyCollection<ExecutionLease> leases, TimeSpan lease, CancellationToken cancellationToken = default)
+    {
+        CheckLease(lease);
+        if (leases.Count == 0)
+            return [];
+        const string Renew = """
+            with held as materialized (
+                select q.shard_key, q.execution_id from flowstone.execution_queue q
+                  join unnest($1, $2, $3, $4) a (shard_key, execution_id, tenant_id, fence)
+                    on q.shard_key = a.shard_key and q.execution_id = a.execution_id and q.tenant_id = a.tenant_id and q.fence = a.fence
+                 order by q.shard_key, q.execution_id for update of q)
+            update flowstone.execution_queue q set visible_at = coalesce($5, now()) + $6 from held
+             where q.shard_key = held.shard_key and q.execution_id = held.execution_id
+            returning q.execution_id, q.fence
+            """;
+        Check(leases);
+        var kept = new HashSet<(Id<Execution>, int)>();
+        await app.TransactAsync(TenantList(leases), [new Statement(Renew,
+            Column(leases, l => l.ShardKey), Column(leases, l => l.ExecutionId.Value), Column(leases, l => l.TenantId.Value), Column(leases, l => l.Fence),
+            P(ExecutionRepository.DatabaseNow(clock)), P(lease))], row => kept.Add((new(row.GetGuid(0)), row.GetInt32(1))), cancellationToken);
+        return [.. leases.Where(l => !kept.Contains((l.ExecutionId, l.Fence)))];
+    }
+
+    /// <summary>Records starts and finishes of nodes, all or none, in one round trip.</summary>
+    /// <remarks>A node that starts and finishes within one call is written once.</remarks>
+    /// <exception cref="ConflictException">The lease is lost, or a step was recorded before, or one finishes that was not started.</exception>
+    /// <exception cref="InvalidInputException">The version has no such node, or a key occurs twice.</exception>
+    public async Task RecordAsync(
+        ExecutionLease lease, IReadOnlyList<NodeStart> starts, IReadOnlyList<NodeFinish> finishes, CancellationToken cancellationToken = default)
+    {
+        Check([lease]);
+        if (starts.Count + finishes.Count == 0)
+            return;
+        var defined = await nodes.GetAsync(new TenantDatabase(app, lease.TenantId), lease.ExecutionId, cancellationToken);
+        var steps = NodeWrites.Merge(starts, finishes, defined.ById, clock.Now());
+        await writes.WriteAsync(new RecordCall(lease, steps), cancellationToken);
+    }
+
+    /// <summary>Ends an execution. Nobody else can claim or write it afterwards.</summary>
+    /// <exception cref="ConflictException">The lease is lost: another worker took over, or it was cancelled.</exception>
+    public async Task FinishAsync(ExecutionLease lease, ExecutionOutcome outcome, CancellationToken cancellationToken = default)
+    {
+        if (outcome.Status is not (ExecutionStatus.Success or ExecutionStatus.Failed or ExecutionStatus.Timeout))
+            throw new InvalidInputException("status", "must be SUCCESS, FAILED or TIMEOUT.");
+        if (outcome is { Status: ExecutionStatus.Success, Reason: not null })
+            throw new InvalidInputException("reason", "is for what did not succeed.");
+        Text.Check("reason", outcome.Reason, 32);
+        Check([lease]);
+        await writes.WriteAsync(new FinishCall(lease, outcome, clock.Now()), cancellationToken);
+        nodes.Forget(lease.ExecutionId);
+    }
+
+    /// <summary>Nobody holds what was never claimed.</summary>
+    static void Check(IEnumerable<ExecutionLease> leases)
+    {
+        if (leases.Any(lease => lease.Fence < 1))
+            throw new InvalidInputException("lease.fence", "must be 1 or more, as a claim gave it.");
+    }
+
+    static void CheckLease(TimeSpan lease)
+    {
+        if (lease < TimeSpan.FromSeconds(1) || lease > TimeSpan.FromHours(1))
+            throw new InvalidInputException("lease", "must be 1 second to 1 hour.");
+    }
+
+    static string TenantList(IEnumerable<ExecutionLease> leases) => string.Join(',', leases.Select(l => l.TenantId).Distinct());
+
+    static NpgsqlParameter Column<T>(IEnumerable<ExecutionLease> leases, Func<ExecutionLease, T> pick) => P(leases.Select(pick).ToArray());
+}
