@@ -13,6 +13,8 @@ sealed class Comparison(BenchmarkServer server, string database, Settings settin
         var rounds = sides.Select(_ => new List<Round>()).ToArray();
         foreach (var (_, once) in sides)
             await Callers.RunAsync(callers, TimeSpan.FromSeconds(Math.Min(2, settings.Seconds)), once);
+        if (!settings.Fresh)
+            await server.AnalyzeAsync(database);
         for (var round = 0; round < settings.Rounds; round++)
             for (var turn = 0; turn < sides.Count; turn++)
             {

@@ -19,6 +19,9 @@ sealed class GroupCommitFloor : IRunStore
     const int Kinds = 5;
     const string Worker = "bench";
 
+    // The queue is small when plans are made and large when they are used, or the other way round. A locking sub-select is planned by
+    // itself, and so always by its key, where a join may choose to read the tenant's whole queue.
+
     const string StartExecutions = """
         insert into flowstone.executions (tenant_id, id, workflow_id, workflow_version, status, trigger, priority, created_at, due_at, claims)
         select $1, a.id, w.id, w.version, 'PENDING', 'MANUAL', 0, a.at, a.at, 0
@@ -32,16 +35,16 @@ sealed class GroupCommitFloor : IRunStore
 
     const string StartNodes = """
         with held as materialized (
-            select a.* from unnest($3, $4, $5, $6) a (execution_id, fence, node, at)
-              join flowstone.execution_queue q on q.shard_key = $2 and q.execution_id = a.execution_id and q.tenant_id = $1 and q.fence = a.fence for update of q)
+            select a.* from unnest($3, $4, $5, $6) a (execution_id, fence, node, at), lateral (
+                select from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = a.execution_id and q.fence = a.fence for update) q)
         insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, status, started_at)
         select $1, execution_id, node, 0, 1, 'RUNNING', at from held
         """;
 
     const string FinishNodes = """
         with held as materialized (
-            select a.* from unnest($3, $4, $5, $6, $7, $8) a (execution_id, fence, node, at, hash, body)
-              join flowstone.execution_queue q on q.shard_key = $2 and q.execution_id = a.execution_id and q.tenant_id = $1 and q.fence = a.fence for update of q),
+            select a.* from unnest($3, $4, $5, $6, $7, $8) a (execution_id, fence, node, at, hash, body), lateral (
+                select from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = a.execution_id and q.fence = a.fence for update) q),
         outputs as (
             insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body)
             select $1, execution_id, hash, 'application/json', 'PLAIN', length(body), body from held on conflict do nothing)
@@ -50,11 +53,13 @@ sealed class GroupCommitFloor : IRunStore
         """;
 
     const string Finish = """
-        with released as (
-            delete from flowstone.execution_queue q using unnest($3, $4, $5) a (execution_id, fence, at)
-             where q.shard_key = $2 and q.execution_id = a.execution_id and q.tenant_id = $1 and q.fence = a.fence returning a.execution_id, a.at)
-        update flowstone.executions e set status = 'SUCCESS', finished_at = greatest(e.started_at, released.at) from released
-         where e.tenant_id = $1 and e.id = released.execution_id and e.id = any($3) and e.status = 'RUNNING'
+        with held as materialized (
+            select a.* from unnest($3, $4, $5) a (execution_id, fence, at), lateral (
+                select from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = a.execution_id and q.fence = a.fence for update) q),
+        released as (
+            delete from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = any($3) and (select count(*) from held) = cardinality($3))
+        update flowstone.executions e set status = 'SUCCESS', finished_at = greatest(e.started_at, held.at) from held
+         where e.tenant_id = $1 and e.id = held.execution_id and e.id = any($3) and e.status = 'RUNNING'
         """;
 
     // As flowstone_worker, which sees all tenants' queue rows.
