@@ -1,0 +1,238 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using Flowstone.Executions;
+using Npgsql;
+
+namespace Flowstone.Benchmarks.Runs;
+
+/// <summary>
+/// The floor: what a program can do that is written for this benchmark alone. It writes the same rows into the same tables under the same
+/// constraints and policies, with the same guarantees (a call returns after its commit; a write whose fencing number is old changes nothing),
+/// and leaves out everything else: one tenant, one node per call, no look-up of node names, no splitting of a group in which a call is bad.
+/// All statements are prepared once, plans are fixed by settings of the session, claims are grouped like everything else.
+/// </summary>
+sealed class GroupCommitFloor : IRunStore
+{
+    enum Kind { Start, Claim, StartNode, FinishNode, Finish }
+
+    const int Kinds = 5;
+    const string Worker = "bench";
+
+    // The queue is small when plans are made and large when they are used, or the other way round. A locking sub-select is planned by
+    // itself, and so always by its key, where a join may choose to read the tenant's whole queue.
+
+    const string StartExecutions = """
+        insert into flowstone.executions (tenant_id, id, workflow_id, workflow_version, status, trigger, priority, created_at, due_at, claims)
+        select $1, a.id, w.id, w.version, 'PENDING', 'MANUAL', 0, a.at, a.at, 0
+          from unnest($2, $3, $4) a (id, workflow_id, at) join flowstone.workflows w on w.tenant_id = $1 and w.id = a.workflow_id
+        """;
+
+    const string QueueExecutions = """
+        insert into flowstone.execution_queue (shard_key, execution_id, tenant_id, priority, visible_at, fence)
+        select $2, a.id, $1, 0, now(), 0 from unnest($3) a (id)
+        """;
+
+    const string StartNodes = """
+        with held as materialized (
+            select a.* from unnest($3, $4, $5, $6) a (execution_id, fence, node, at), lateral (
+                select from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = a.execution_id and q.fence = a.fence for update) q)
+        insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, status, started_at)
+        select $1, execution_id, node, 0, 1, 'RUNNING', at from held
+        """;
+
+    const string FinishNodes = """
+        with held as materialized (
+            select a.* from unnest($3, $4, $5, $6, $7, $8) a (execution_id, fence, node, at, hash, body), lateral (
+                select from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = a.execution_id and q.fence = a.fence for update) q),
+        outputs as (
+            insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body)
+            select $1, execution_id, hash, 'application/json', 'PLAIN', length(body), body from held on conflict do nothing)
+        update flowstone.node_executions n set status = 'SUCCESS', finished_at = greatest(n.started_at, held.at), output_hash = held.hash from held
+         where n.tenant_id = $1 and n.execution_id = held.execution_id and n.execution_id = any($3) and n.node = held.node and n.iteration = 0 and n.attempt = 1 and n.status = 'RUNNING'
+        """;
+
+    const string Finish = """
+        with held as materialized (
+            select a.* from unnest($3, $4, $5) a (execution_id, fence, at), lateral (
+                select from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = a.execution_id and q.fence = a.fence for update) q),
+        released as (
+            delete from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = any($3) and (select count(*) from held) = cardinality($3))
+        update flowstone.executions e set status = 'SUCCESS', finished_at = greatest(e.started_at, held.at) from held
+         where e.tenant_id = $1 and e.id = held.execution_id and e.id = any($3) and e.status = 'RUNNING'
+        """;
+
+    // As flowstone_worker, which sees all tenants' queue rows.
+    const string Claim = """
+        with due as materialized (
+            select shard_key, execution_id from flowstone.execution_queue where visible_at <= now()
+             order by priority desc, visible_at limit $1 for update skip locked),
+        taken as (
+            update flowstone.execution_queue q set fence = q.fence + 1, worker = $2, visible_at = now() + $3 from due
+             where q.shard_key = due.shard_key and q.execution_id = due.execution_id
+            returning q.tenant_id, q.execution_id, q.fence)
+        update flowstone.executions e set status = 'RUNNING', started_at = coalesce(e.started_at, now()), claims = taken.fence from taken
+         where e.tenant_id = taken.tenant_id and e.id = taken.execution_id and e.status in ('PENDING', 'RUNNING', 'WAITING')
+        returning e.id, taken.fence, e.workflow_id, e.workflow_version
+        """;
+
+    readonly RunsDatabase database;
+    readonly TimeProvider clock = TimeProvider.System;
+    readonly Lock gate = new();
+    readonly SemaphoreSlim waiting = new(0);
+    readonly Task[] lanes;
+    List<Call> pending = [];
+    bool closed;
+
+    public GroupCommitFloor(RunsDatabase database, int connections)
+    {
+        this.database = database;
+        lanes = [.. Enumerable.Range(0, connections).Select(_ => Task.Run(RunAsync))];
+    }
+
+    public string Name => "floor";
+
+    public Task StartAsync() => WriteAsync(new Call(Kind.Start) { Id = Id<Execution>.New(clock).Value });
+
+    public async Task<IRun?> ClaimAsync()
+    {
+        var call = new Call(Kind.Claim);
+        await WriteAsync(call);
+        return call.Fence == 0 ? null : new Run(this, call.Id, call.Fence);
+    }
+
+    sealed class Run(GroupCommitFloor floor, Guid id, int fence) : IRun
+    {
+        public Task StartNodeAsync(int node) => floor.WriteAsync(new Call(Kind.StartNode) { Id = id, Fence = fence, Node = node });
+
+        public Task FinishNodeAsync(int node, double result)
+        {
+            var body = Encoding.UTF8.GetBytes(result.ToString(CultureInfo.InvariantCulture));
+            return floor.WriteAsync(new Call(Kind.FinishNode) { Id = id, Fence = fence, Node = node, Body = body, Hash = SHA256.HashData(body)[..16] });
+        }
+
+        public Task FinishAsync() => floor.WriteAsync(new Call(Kind.Finish) { Id = id, Fence = fence });
+    }
+
+    sealed class Call(Kind kind) : TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously)
+    {
+        public Kind Kind => kind;
+        public Guid Id { get; set; }
+        public int Fence { get; set; }
+        public int Node { get; init; }
+        public byte[]? Body { get; init; }
+        public byte[]? Hash { get; init; }
+        public DateTimeOffset At { get; set; }
+    }
+
+    Task WriteAsync(Call call)
+    {
+        call.At = clock.Now();
+        lock (gate)
+        {
+            pending.Add(call);
+            if (pending.Count == 1)
+                waiting.Release();
+        }
+        return call.Task;
+    }
+
+    // Whichever connection is free takes all that waits.
+    async Task RunAsync()
+    {
+        try
+        {
+            await using var connection = new NpgsqlConnection(
+                new NpgsqlConnectionStringBuilder(database.Server.Application(RunsDatabase.Name)) { Options = PreparedTransaction<List<Call>[]>.PlanSettings }.ConnectionString);
+            await connection.OpenAsync();
+            var groups = new Dictionary<int, PreparedTransaction<List<Call>[]>>();
+            while (true)
+            {
+                await waiting.WaitAsync();
+                List<Call> calls;
+                lock (gate)
+                    (calls, pending) = (pending, []);
+                if (calls.Count == 0 && closed)
+                    return;
+                var byKind = new List<Call>[Kinds];
+                for (var kind = 0; kind < Kinds; kind++)
+                    byKind[kind] = [];
+                foreach (var call in calls)
+                    byKind[(int)call.Kind].Add(call);
+                var mask = 0;
+                for (var kind = 0; kind < Kinds; kind++)
+                    mask |= byKind[kind].Count > 0 ? 1 << kind : 0;
+                if (!groups.TryGetValue(mask, out var group))
+                    groups.Add(mask, group = await PrepareAsync(connection, mask));
+                await group.CommitAsync(byKind, async reader =>
+                {
+                    foreach (var claim in byKind[(int)Kind.Claim])
+                        if (await reader.ReadAsync())
+                            (claim.Id, claim.Fence) = (reader.GetGuid(0), reader.GetInt32(1));
+                });
+                foreach (var call in calls)
+                    call.SetResult();
+            }
+        }
+        catch (Exception error)
+        {
+            // A benchmark that fails is over.
+            await Console.Error.WriteLineAsync($"floor: {error}");
+            Environment.Exit(1);
+        }
+    }
+
+    /// <summary>The transaction of a group with certain kinds of calls in it.</summary>
+    Task<PreparedTransaction<List<Call>[]>> PrepareAsync(NpgsqlConnection connection, int mask)
+    {
+        var group = new PreparedTransaction<List<Call>[]>(connection, database.TenantId);
+        if (Has(Kind.Start))
+        {
+            group.Add(StartExecutions, Rows(Kind.Start), Tenant(), Column(Kind.Start, c => c.Id), Column(Kind.Start, _ => database.WorkflowId.Value), Column(Kind.Start, c => c.At));
+            group.Add(QueueExecutions, Rows(Kind.Start), Tenant(), Shard(), Column(Kind.Start, c => c.Id));
+        }
+        if (Has(Kind.StartNode))
+            group.Add(StartNodes, Rows(Kind.StartNode), [Tenant(), Shard(), .. Leases(Kind.StartNode), Column(Kind.StartNode, c => c.Node), Column(Kind.StartNode, c => c.At)]);
+        if (Has(Kind.FinishNode))
+            group.Add(FinishNodes, Rows(Kind.FinishNode),
+                [Tenant(), Shard(), .. Leases(Kind.FinishNode), Column(Kind.FinishNode, c => c.Node), Column(Kind.FinishNode, c => c.At),
+                 Column(Kind.FinishNode, c => c.Hash!), Column(Kind.FinishNode, c => c.Body!)]);
+        if (Has(Kind.Finish))
+            group.Add(Finish, Rows(Kind.Finish), [Tenant(), Shard(), .. Leases(Kind.Finish), Column(Kind.Finish, c => c.At)]);
+        if (Has(Kind.Claim))
+        {
+            group.Add("set local role flowstone_worker");
+            group.Add(Claim, group.Input(0, calls => calls[(int)Kind.Claim].Count), Value(Worker), Value(TimeSpan.FromSeconds(30)));
+        }
+        return group.PrepareAsync();
+
+        bool Has(Kind kind) => (mask & (1 << (int)kind)) != 0;
+
+        Func<List<Call>[], int> Rows(Kind kind) => calls => calls[(int)kind].Count;
+
+        NpgsqlParameter Tenant() => Value(database.TenantId.Value);
+
+        NpgsqlParameter Shard() => Value(database.ShardKey);
+
+        NpgsqlParameter[] Leases(Kind kind) => [Column(kind, c => c.Id), Column(kind, c => c.Fence)];
+
+        NpgsqlParameter Column<T>(Kind kind, Func<Call, T> pick) => group.Input<T[]>([], calls =>
+        {
+            var from = calls[(int)kind];
+            var values = new T[from.Count];
+            for (var i = 0; i < values.Length; i++)
+                values[i] = pick(from[i]);
+            return values;
+        });
+
+        static NpgsqlParameter Value<T>(T value) => PreparedTransaction<List<Call>[]>.Value(value);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        closed = true;
+        waiting.Release(lanes.Length);
+        await Task.WhenAll(lanes);
+        waiting.Dispose();
+    }
+}
