@@ -8,17 +8,18 @@ namespace Flowstone.Executions;
 /// presents the lease's fencing number, and a worker that lost its lease changes nothing.
 /// </summary>
 /// <remarks>Every write here locks the queue's row first and the execution after it, so no two can wait for each other.</remarks>
-public sealed class ExecutionQueue
+public sealed partial class ExecutionQueue
 {
     readonly Database app;
     readonly TimeProvider clock;
     readonly NodeOrdinals nodes;
     readonly GroupCommit writes;
     readonly ClaimLine claims;
+    readonly QueueLanes lanes;
 
     internal ExecutionQueue(Database app, Database worker, TimeProvider clock, NodeOrdinals nodes, GroupCommit writes, QueueLanes lanes)
     {
-        (this.app, this.clock, this.nodes, this.writes) = (app, clock, nodes, writes);
+        (this.app, this.clock, this.nodes, this.writes, this.lanes) = (app, clock, nodes, writes, lanes);
         claims = new ClaimLine(app, worker, clock, lanes, lease => FinishAsync(lease, new ExecutionOutcome
         {
             Status = ExecutionStatus.Failed,
