@@ -1,7 +1,5 @@
 using Flowstone.Data;
 using Flowstone.Tenancy;
-using Npgsql;
-using static Flowstone.Data.Sql;
 
 namespace Flowstone.Executions;
 
@@ -53,22 +51,20 @@ public sealed class ExecutionQueue
         CheckLease(lease);
         if (leases.Count == 0)
             return [];
-        const string Renew = """
-            with held as materialized (
-                select q.shard_key, q.execution_id from flowstone.execution_queue q
-                  join unnest($1, $2, $3, $4) a (shard_key, execution_id, tenant_id, fence)
-                    on q.shard_key = a.shard_key and q.execution_id = a.execution_id and q.tenant_id = a.tenant_id and q.fence = a.fence
-                 order by q.shard_key, q.execution_id for update of q)
-            update flowstone.execution_queue q set visible_at = coalesce($5, now()) + $6 from held
-             where q.shard_key = held.shard_key and q.execution_id = held.execution_id
-            returning q.execution_id, q.fence
-            """;
         Check(leases);
-        var kept = new HashSet<(Id<Execution>, int)>();
-        await app.TransactAsync(TenantList(leases), [new Statement(Renew,
-            Column(leases, l => l.ShardKey), Column(leases, l => l.ExecutionId.Value), Column(leases, l => l.TenantId.Value), Column(leases, l => l.Fence),
-            P(ExecutionRepository.DatabaseNow(clock)), P(lease))], row => kept.Add((new(row.GetGuid(0)), row.GetInt32(1))), cancellationToken);
-        return [.. leases.Where(l => !kept.Contains((l.ExecutionId, l.Fence)))];
+        var renewals = leases.Select(held => (Lease: held, Call: new RenewCall(held, lease))).ToList();
+        await Task.WhenAll(renewals.Select(async one =>
+        {
+            try
+            {
+                await writes.WriteAsync(one.Call, cancellationToken);
+            }
+            catch (ConflictException)
+            {
+                // Told by the result.
+            }
+        }));
+        return [.. renewals.Where(one => !one.Call.Held).Select(one => one.Lease)];
     }
 
     /// <summary>Records starts and finishes of nodes, all or none, in one round trip.</summary>
@@ -82,8 +78,9 @@ public sealed class ExecutionQueue
         if (starts.Count + finishes.Count == 0)
             return;
         var defined = await nodes.GetAsync(new TenantDatabase(app, lease.TenantId), lease.ExecutionId, cancellationToken);
-        var steps = NodeWrites.Merge(starts, finishes, defined.ById, clock.Now());
-        await writes.WriteAsync(new RecordCall(lease, steps), cancellationToken);
+        var payloads = new PayloadRows();
+        var steps = NodeWrites.Merge(starts, finishes, defined.ById, payloads, clock.Now());
+        await writes.WriteAsync(new RecordCall(lease, steps, payloads), cancellationToken);
     }
 
     /// <summary>Ends an execution. Nobody else can claim or write it afterwards.</summary>
@@ -96,7 +93,8 @@ public sealed class ExecutionQueue
             throw new InvalidInputException("reason", "is for what did not succeed.");
         Text.Check("reason", outcome.Reason, 32);
         Check([lease]);
-        await writes.WriteAsync(new FinishCall(lease, outcome, clock.Now()), cancellationToken);
+        var payloads = new PayloadRows();
+        await writes.WriteAsync(new FinishCall(lease, outcome, payloads.Add(outcome.Output), payloads, clock.Now()), cancellationToken);
         nodes.Forget(lease.ExecutionId);
     }
 
@@ -112,8 +110,4 @@ public sealed class ExecutionQueue
         if (lease < TimeSpan.FromSeconds(1) || lease > TimeSpan.FromHours(1))
             throw new InvalidInputException("lease", "must be 1 second to 1 hour.");
     }
-
-    static string TenantList(IEnumerable<ExecutionLease> leases) => string.Join(',', leases.Select(l => l.TenantId).Distinct());
-
-    static NpgsqlParameter Column<T>(IEnumerable<ExecutionLease> leases, Func<ExecutionLease, T> pick) => P(leases.Select(pick).ToArray());
 }
