@@ -26,16 +26,18 @@ public sealed class ExecutionRepository
     readonly Actor actor;
     readonly TimeProvider clock;
     readonly NodeOrdinals nodes;
+    readonly PayloadStore payloads;
     readonly GroupCommit writes;
 
-    internal ExecutionRepository(TenantDatabase database, Actor actor, TimeProvider clock, NodeOrdinals nodes, GroupCommit writes)
-        => (this.database, this.actor, this.clock, this.nodes, this.writes) = (database, actor, clock, nodes, writes);
+    internal ExecutionRepository(TenantDatabase database, Actor actor, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes)
+        => (this.database, this.actor, this.clock, this.nodes, this.payloads, this.writes) = (database, actor, clock, nodes, payloads, writes);
 
     /// <summary>Queues an execution: once this returns, it will run, whatever crashes.</summary>
     /// <exception cref="NotFoundException">This tenant has no such workflow, or the workflow no such version.</exception>
+    /// <exception cref="InvalidInputException">The input is over the limit.</exception>
     public async Task<Execution> StartAsync(NewExecution request, CancellationToken cancellationToken = default)
     {
-        var start = Prepare(request);
+        var start = await PrepareAsync(request, cancellationToken);
         await writes.WriteAsync(start, cancellationToken);
         if (start.Version is { } version)
             return start.Execution with { WorkflowVersion = version };
@@ -43,15 +45,18 @@ public sealed class ExecutionRepository
         return await FindByDedupKeyAsync(request.DedupKey!, cancellationToken) ?? throw start.NoWorkflow;
     }
 
-    StartCall Prepare(NewExecution request)
+    async ValueTask<StartCall> PrepareAsync(NewExecution request, CancellationToken cancellationToken)
     {
         request.Check();
-        var payloads = new PayloadRows();
-        var now = clock.Now();
+        var (id, now) = (Id<Execution>.New(clock), clock.Now());
+        var rows = request.Input is null ? null : await payloads.OpenAsync(database.TenantId, request.WorkflowId, id, cancellationToken);
+        var input = rows?.Add(request.Input, "input");
+        if (rows is not null)
+            await rows.ReadyAsync(database, cancellationToken);
         return new StartCall(new Execution
         {
             TenantId = database.TenantId,
-            Id = Id<Execution>.New(clock),
+            Id = id,
             WorkflowId = request.WorkflowId,
             WorkflowVersion = 0,
             Status = ExecutionStatus.Pending,
@@ -61,11 +66,11 @@ public sealed class ExecutionRepository
             CreatedAt = now,
             DueAt = request.DueAt ?? now,
             Claims = 0,
-            Input = payloads.Add(request.Input),
+            Input = input,
             ParentId = request.ParentId,
             Detached = request.Detached,
             MaxRetries = request.MaxRetries,
-        }, request, payloads, now);
+        }, request, rows, now);
     }
 
     /// <summary>What a start with this key started, while the key's window lasts.</summary>
@@ -114,13 +119,15 @@ public sealed class ExecutionRepository
         return new ExecutionTimeline(execution, [.. steps.Select(step => new TimelineStep(defined.ByOrdinal[step.Node], step))]);
     }
 
-    /// <summary>A payload of an execution by its name; null if there is none.</summary>
-    public async Task<PayloadBody?> FindPayloadAsync(Id<Execution> id, PayloadRef name, CancellationToken cancellationToken = default)
-        => name.Value ?? (await database.QueryAsync("""
-            select encoding, body, size_bytes, content_type from flowstone.payloads where tenant_id = $1 and execution_id = $2 and hash = $3
-            """, [P(id), P(name.Hash)],
-            row => PayloadBody.Decode(EnumText<PayloadEncoding>.Parse(row.GetString(0)), row.GetFieldValue<byte[]>(1), row.GetInt64(2), row.GetString(3)),
-            cancellationToken)).SingleOrDefault();
+    /// <summary>A payload of an execution by its name, whole; null if there is none.</summary>
+    /// <exception cref="PayloadDamagedException">It is not as it was stored, or its object is gone.</exception>
+    /// <exception cref="UnavailableException">The object store cannot be reached, or the key is missing with which it was sealed.</exception>
+    public Task<PayloadBody?> FindPayloadAsync(Id<Execution> id, PayloadRef name, CancellationToken cancellationToken = default)
+        => payloads.FindAsync(database, id, name, cancellationToken);
+
+    /// <summary>As <see cref="FindPayloadAsync"/>, to be read from a stream: for what may be large. Dispose of it.</summary>
+    public Task<PayloadContent?> OpenPayloadAsync(Id<Execution> id, PayloadRef name, CancellationToken cancellationToken = default)
+        => payloads.OpenContentAsync(database, id, name, cancellationToken);
 
     /// <summary>Ends an execution that is not finished. Its worker learns it at its next write.</summary>
     /// <exception cref="NotFoundException">This tenant has no such execution.</exception>

@@ -15,12 +15,13 @@ public sealed class ExecutionQueue
     readonly Database app;
     readonly TimeProvider clock;
     readonly NodeOrdinals nodes;
+    readonly PayloadStore payloads;
     readonly GroupCommit writes;
     readonly ClaimLine claims;
 
-    internal ExecutionQueue(Database app, Database worker, TimeProvider clock, NodeOrdinals nodes, GroupCommit writes, QueueLanes lanes)
+    internal ExecutionQueue(Database app, Database worker, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes)
     {
-        (this.app, this.clock, this.nodes, this.writes) = (app, clock, nodes, writes);
+        (this.app, this.clock, this.nodes, this.payloads, this.writes) = (app, clock, nodes, payloads, writes);
         claims = new ClaimLine(app, worker, clock, lanes, lease => FinishAsync(lease, new ExecutionOutcome
         {
             Status = ExecutionStatus.Failed,
@@ -42,7 +43,10 @@ public sealed class ExecutionQueue
         cancellationToken.ThrowIfCancellationRequested();
         var claimed = await claims.ClaimAsync(request);   // to its end: what was claimed must not be lost on the way
         foreach (var one in claimed)
+        {
             nodes.Remember(one.Execution);
+            payloads.Remember(one.Execution);
+        }
         return claimed;
     }
 
@@ -81,10 +85,13 @@ public sealed class ExecutionQueue
         Check([lease]);
         if (starts.Count + finishes.Count == 0)
             return;
-        var defined = await nodes.GetAsync(new TenantDatabase(app, lease.TenantId), lease.ExecutionId, cancellationToken);
-        var payloads = new PayloadRows();
-        var steps = NodeWrites.Merge(starts, finishes, defined.ById, payloads, clock.Now());
-        await writes.WriteAsync(new RecordCall(lease, steps, payloads), cancellationToken);
+        var database = new TenantDatabase(app, lease.TenantId);
+        var defined = await nodes.GetAsync(database, lease.ExecutionId, cancellationToken);
+        var rows = await payloads.OpenAsync(lease.TenantId, defined.WorkflowId, lease.ExecutionId, cancellationToken);
+        var steps = NodeWrites.Merge(starts, finishes, defined.ById, rows, clock.Now());
+        await rows.ReadyAsync(database, cancellationToken);
+        await writes.WriteAsync(new RecordCall(lease, steps, rows), cancellationToken);
+        rows.Remember();
     }
 
     /// <summary>Ends an execution. Nobody else can claim or write it afterwards.</summary>
@@ -97,9 +104,32 @@ public sealed class ExecutionQueue
             throw new InvalidInputException("reason", "is for what did not succeed.");
         Text.Check("reason", outcome.Reason, 32);
         Check([lease]);
-        var payloads = new PayloadRows();
-        await writes.WriteAsync(new FinishCall(lease, outcome, payloads.Add(outcome.Output), payloads, clock.Now()), cancellationToken);
+        var rows = outcome is { Output: null, OutputRef: null } ? null : await OpenPayloadsAsync(lease, cancellationToken);
+        var output = rows?.Add(outcome.Output, outcome.OutputRef, "output");
+        if (rows is not null)
+            await rows.ReadyAsync(new TenantDatabase(app, lease.TenantId), cancellationToken);
+        await writes.WriteAsync(new FinishCall(lease, outcome, output, rows, clock.Now()), cancellationToken);
         nodes.Forget(lease.ExecutionId);
+    }
+
+    /// <summary>Stores a payload under a lease, to be named by steps and the outcome later: binaries, and what is sent once and used often.</summary>
+    /// <exception cref="ConflictException">The lease is lost.</exception>
+    /// <exception cref="InvalidInputException">It is over the limit.</exception>
+    public async Task<PayloadRef> StoreAsync(ExecutionLease lease, PayloadBody payload, CancellationToken cancellationToken = default)
+    {
+        Check([lease]);
+        var rows = await OpenPayloadsAsync(lease, cancellationToken);
+        var name = rows.Add(payload, "payload")!;
+        await rows.ReadyAsync(new TenantDatabase(app, lease.TenantId), cancellationToken);
+        await writes.WriteAsync(new RecordCall(lease, NodeWrites.None, rows), cancellationToken);
+        rows.Remember();
+        return name;
+    }
+
+    async Task<PayloadRows> OpenPayloadsAsync(ExecutionLease lease, CancellationToken cancellationToken)
+    {
+        var defined = await nodes.GetAsync(new TenantDatabase(app, lease.TenantId), lease.ExecutionId, cancellationToken);
+        return await payloads.OpenAsync(lease.TenantId, defined.WorkflowId, lease.ExecutionId, cancellationToken);
     }
 
     /// <summary>Nobody holds what was never claimed.</summary>

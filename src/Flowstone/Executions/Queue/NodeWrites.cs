@@ -5,6 +5,9 @@ namespace Flowstone.Executions;
 /// <summary>The starts and finishes of one call as rows, each key at most once.</summary>
 sealed class NodeWrites
 {
+    /// <summary>No step at all.</summary>
+    public static readonly NodeWrites None = new();
+
     readonly SortedDictionary<(int Node, int Iteration, short Attempt), Row> rows = [];
 
     public IReadOnlyDictionary<(int Node, int Iteration, short Attempt), Row> Rows => rows;
@@ -19,7 +22,7 @@ sealed class NodeWrites
         {
             var start = starts[i];
             var key = Key($"starts[{i}]", start.NodeId, start.Iteration, start.Attempt);
-            if (!writes.rows.TryAdd(key, new Row(ExecutionStatus.Running, null, null, start.StartedAt ?? now, null, payloads.Add(start.Input), null)))
+            if (!writes.rows.TryAdd(key, new Row(ExecutionStatus.Running, null, null, start.StartedAt ?? now, null, payloads.Add(start.Input, start.InputRef, "starts[{0}].input", i), null)))
                 throw new InvalidInputException($"starts[{i}]", "starts a step that the same call starts already.");
         }
         for (var i = 0; i < finishes.Count; i++)
@@ -29,7 +32,7 @@ sealed class NodeWrites
                 throw new InvalidInputException($"finishes[{i}].status", "must be SUCCESS, FAILED, CANCELLED or TIMEOUT.");
             Text.Check($"finishes[{i}].reason", finish.Reason, 32);
             var key = Key($"finishes[{i}]", finish.NodeId, finish.Iteration, finish.Attempt);
-            var row = new Row(finish.Status, finish.Reason, Text.Fit(finish.Error, Execution.MaxErrorLength), null, finish.FinishedAt ?? now, null, payloads.Add(finish.Output));
+            var row = new Row(finish.Status, finish.Reason, Text.Fit(finish.Error, Execution.MaxErrorLength), null, finish.FinishedAt ?? now, null, payloads.Add(finish.Output, finish.OutputRef, "finishes[{0}].output", i));
             if (!writes.rows.TryGetValue(key, out var start))
                 writes.rows.Add(key, row);
             else if (start.FinishedAt is null)
