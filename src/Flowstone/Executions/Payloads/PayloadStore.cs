@@ -46,6 +46,29 @@ sealed class PayloadStore(Database app, TimeProvider clock, PayloadSettings sett
             Recent.Add(execution.Id, hash);
     }
 
+    /// <summary>Stores the one payload that is not brought by a step, a start or an end.</summary>
+    /// <exception cref="ConflictException">The lease is lost.</exception>
+    public async Task WriteAsync(ExecutionLease lease, PayloadRows rows, CancellationToken cancellationToken)
+    {
+        const string Write = """
+            with held as materialized (
+                select 1 from flowstone.execution_queue q where q.tenant_id = $1 and q.shard_key = $2 and q.execution_id = $3 and q.fence = $4 for update),
+            stored as (
+                insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body, object_key, sealed, whole_size_bytes)
+                select $1, $3, $5, $6, $7, $8, $9, $10, $11, $12 from held on conflict do nothing)
+            select 1 from held
+            """;
+        if (rows.Rows.SingleOrDefault() is not { } row)
+            return;   // it is short, or stored already
+        var held = false;
+        await app.TransactAsync(lease.TenantId.ToString(), [new Statement(Write,
+            P(lease.TenantId), P(lease.ShardKey), P(lease.ExecutionId), P(lease.Fence), P(row.Hash), P(row.ContentType), P(EnumText<PayloadEncoding>.Of(row.Encoding)),
+            P(row.SizeBytes), P(row.Body), P(row.ObjectKey), P(row.Sealed), P(row.WholeSizeBytes))], _ => held = true, cancellationToken);
+        if (!held)
+            throw lease.Lost();
+        rows.Remember();
+    }
+
     public static async Task<HashSet<PayloadRef>> FindNamesAsync(TenantDatabase database, Id<Execution> executionId, byte[][] hashes, CancellationToken cancellationToken)
         => [.. await database.QueryAsync("select hash from flowstone.payloads where tenant_id = $1 and execution_id = $2 and hash = any($3)", [P(executionId), P(hashes)],
             row => PayloadRef.Of(row.GetFieldValue<byte[]>(0)), cancellationToken)];

@@ -118,7 +118,8 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
             with lane as materialized (
                 select * from unnest($1, $2, $3, $4, $5) with ordinality l (tenant_id, priority, visible_from, id_from, quota, number)),
             due as materialized (
-                select d.*, l.number from lane l join flowstone.tenants t on t.id = l.tenant_id and t.paused_at is null cross join lateral (
+                select d.*, l.number from lane l, lateral (
+                    select from flowstone.tenants t where t.id = l.tenant_id and t.paused_at is null offset 0) t, lateral (
                     select q.shard_key, q.execution_id, q.tenant_id, q.workflow_id, q.fence, q.visible_at, q.concurrency_key, q.holds,
                            (q.failures + case when q.worker is null then 0 else 1 end)::smallint as failures, q.worker is not null as lost
                       from flowstone.execution_queue q
@@ -129,7 +130,8 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
                 select d.*, case when w.paused_at is not null then 'paused:' || w.id end as paused,
                        case when w.max_concurrency is null then case when d.concurrency_key is null then null else array[d.concurrency_key::text] end
                             else array_remove(array['workflow:' || w.id, d.concurrency_key::text], null) end as names
-                  from due d join flowstone.workflows w on w.tenant_id = d.tenant_id and w.id = d.workflow_id),
+                  from due d, lateral (
+                    select w.id, w.paused_at, w.max_concurrency from flowstone.workflows w where w.tenant_id = d.tenant_id and w.id = d.workflow_id offset 0) w),
             wanted as materialized (
                 select n.tenant_id, n.execution_id, name, row_number() over (partition by n.tenant_id, name order by n.number, n.visible_at, n.execution_id) as rank
                   from named n, unnest(n.names) name where n.paused is null and n.holds is null),
@@ -150,7 +152,7 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
                        holds = coalesce(n.holds, n.names)
                   from named n
                  where q.shard_key = n.shard_key and q.execution_id = n.execution_id and q.tenant_id = n.tenant_id
-                   and n.paused is null and n.execution_id not in (select execution_id from refused)
+                   and q.execution_id = any(array(select execution_id from due)) and n.paused is null and n.execution_id not in (select execution_id from refused)
                 returning q.tenant_id, q.execution_id, q.shard_key, q.fence, q.visible_at as lease_until, n.number, n.holds as held, n.names, n.lost, q.failures >= q.max_attempts as spent),
             counted as (
                 update flowstone.execution_limits l set running = l.running + c.places
@@ -161,7 +163,7 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
             begun as (
                 update flowstone.executions e set status = 'RUNNING', started_at = coalesce(e.started_at, $6, now()), claims = t.fence, waiting_for = null
                   from taken t
-                 where e.tenant_id = t.tenant_id and e.id = t.execution_id and e.status in ('PENDING', 'RUNNING', 'WAITING')
+                 where e.tenant_id = t.tenant_id and e.id = t.execution_id and e.id = any(array(select execution_id from taken)) and e.status in ('PENDING', 'RUNNING', 'WAITING')
                 returning {ExecutionRow.Columns}, t.shard_key, t.fence, t.lease_until, t.lost, t.spent, t.number)
             select s.number, s.found, s.visible_at, s.execution_id, e.*
               from (select number, count(*)::int as found, max(visible_at) as visible_at,

@@ -86,3 +86,9 @@ sealed class FinishCall(ExecutionLease lease, ExecutionOutcome outcome, PayloadR
     public DateTimeOffset FinishedAt => finishedAt;
     public PayloadRef? Output => output;
 }
+
+/// <summary>Prolongs a lease. In the lane of its execution, so that it never waits for that execution's other writes, nor they for it.</summary>
+sealed class RenewCall(ExecutionLease lease, TimeSpan duration) : LeasedCall(lease)
+{
+    public TimeSpan Duration => duration;
+}
