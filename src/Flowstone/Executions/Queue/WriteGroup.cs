@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using Flowstone.Data;
 using Flowstone.Tenancy;
 using Npgsql;
@@ -26,20 +27,41 @@ sealed class WriteGroup
     const string Payload = "hash, content_type, encoding, size_bytes, body, object_key, sealed, whole_size_bytes";
 
     // One statement, so that an execution is never there without its place in the queue. Queued by database time unless a time is asked for.
+    // What few starts need is in the text only where one of the group does: every part costs, used or not.
     // A dedup key that is taken leaves its call without a row, as does a parent that has ended.
-    static string StartText(string? bodies) => $"""
-        with asked as materialized (
-            select * from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
-                 a (call, tenant_id, id, workflow_id, workflow_version, trigger, priority, started_by, created_at, due_at, input,
-                    parent_id, detached, max_retries, max_attempts, concurrency_key, concurrency_max, dedup_key, dedup_until)),
-        valid as materialized (
-            select a.*, v.number, v.shard_key from asked a, lateral (
+    static readonly ConcurrentDictionary<(bool Dedup, bool Limited, bool Bodies), string> startTexts = new();
+
+    static string StartText(bool dedup, bool limited, bool bodies) => startTexts.GetOrAdd((dedup, limited, bodies), static has => $"""
+        with valid as materialized (
+            select a.*, v.number, v.shard_key
+              from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                   a (call, tenant_id, id, workflow_id, workflow_version, trigger, priority, started_by, created_at, due_at, input,
+                      parent_id, detached, max_retries, max_attempts, concurrency_key, concurrency_max, dedup_key, dedup_until), lateral (
                 select v.number, t.shard_key from flowstone.workflows w
                   join flowstone.workflow_versions v on v.tenant_id = w.tenant_id and v.workflow_id = w.id and v.number = coalesce(a.workflow_version, w.version)
                   join flowstone.tenants t on t.id = w.tenant_id
                  where w.tenant_id = a.tenant_id and w.id = a.workflow_id offset 0) v
              where a.parent_id is null or exists (
                 select from flowstone.execution_queue p where p.shard_key = v.shard_key and p.execution_id = a.parent_id and p.tenant_id = a.tenant_id for key share)),
+        {(has.Dedup ? DedupParts : "accepted as (select * from valid),")}
+        run as (
+            insert into flowstone.executions (tenant_id, id, workflow_id, workflow_version, status, trigger, priority, started_by, created_at, due_at, claims, input,
+                   parent_id, detached, retry_count, max_retries)
+            select tenant_id, id, workflow_id, number, 'PENDING', trigger, priority, started_by, created_at, coalesce(due_at, created_at), 0, input,
+                   parent_id, detached, 0, max_retries
+              from accepted),
+        {(has.Limited ? LimitParts : "")}
+        {(has.Bodies ? StartBodies : "")}
+        queued as (
+            insert into flowstone.execution_queue (shard_key, execution_id, tenant_id, workflow_id, priority, visible_at, fence, failures, max_attempts, concurrency_key)
+            select shard_key, id, tenant_id, workflow_id, priority, coalesce(due_at, $20, now()), 0, 0, max_attempts, concurrency_key from accepted),
+        mark as (
+            insert into flowstone.write_marks (tenant_id, group_id, statement, calls)
+            select $21, $22, $23, (select array_agg(call) || array_agg(number) from accepted))
+        select 0, call, number from accepted
+        """);
+
+    const string DedupParts = """
         keyed as (
             insert into flowstone.execution_keys as k (tenant_id, key, execution_id, expires_at)
             select tenant_id, dedup_key, id, dedup_until from valid where dedup_key is not null
@@ -47,40 +69,30 @@ sealed class WriteGroup
                   where k.expires_at <= coalesce($20, now()) returning execution_id),
         accepted as materialized (
             select * from valid where dedup_key is null or coalesce(id in (select execution_id from keyed), false)),
-        run as (
-            insert into flowstone.executions (tenant_id, id, workflow_id, workflow_version, status, trigger, priority, started_by, created_at, due_at, claims, input,
-                   parent_id, detached, retry_count, max_retries)
-            select tenant_id, id, workflow_id, number, 'PENDING', trigger, priority, started_by, created_at, coalesce(due_at, created_at), 0, input,
-                   parent_id, detached, 0, max_retries
-              from accepted),
+        """;
+
+    const string LimitParts = """
         limited as (
             insert into flowstone.execution_limits as l (tenant_id, name, maximum, running)
             select distinct on (tenant_id, concurrency_key) tenant_id, concurrency_key, concurrency_max, 0 from accepted where concurrency_key is not null
              order by tenant_id, concurrency_key
             on conflict (tenant_id, name) do update set maximum = excluded.maximum where l.maximum <> excluded.maximum),
-        queued as (
-            insert into flowstone.execution_queue (shard_key, execution_id, tenant_id, workflow_id, priority, visible_at, fence, failures, max_attempts, concurrency_key)
-            select shard_key, id, tenant_id, workflow_id, priority, coalesce(due_at, $20, now()), 0, 0, max_attempts, concurrency_key from accepted),
-        {bodies}
-        mark as (
-            insert into flowstone.write_marks (tenant_id, group_id, statement, calls)
-            select $21, $22, $23, (select array_agg(call) || array_agg(number) from accepted))
-        select 0, call, number from accepted
         """;
 
-    static readonly string Start = StartText(null);
-
-    static readonly string StartWithBodies = StartText($"""
+    const string StartBodies = $"""
         bodies as (
             insert into flowstone.payloads (tenant_id, execution_id, {Payload})
             select b.tenant_id, b.execution_id, {Payload} from unnest($24, $25, $26, $27, $28, $29, $30, $31, $32, $33)
                  b (tenant_id, execution_id, {Payload}) where coalesce(b.execution_id in (select id from accepted), false)),
-        """);
+        """;
 
-    // All queue rows of the group, in one order, before anything is written: the snapshots of the statements that follow have all that was
-    // written before under these leases. Then the limits that they hold, so that whoever is parked for them is seen.
-    // Only where executions end: steps alone need no such snapshot.
+    // The queue's rows of what ends, before anything is written: the snapshots of the statements that follow have all that was written
+    // before under these leases. Then the limits that they hold, so that whoever is parked for them is seen.
     const string Lock = $"""
+        select 3, count(*)::int, 0 from unnest($1, $2, $3, $4) a (shard_key, execution_id, tenant_id, fence), {Held}
+        """;
+
+    const string LockWithLimits = $"""
         with held as materialized (
             select a.tenant_id, q.holds from unnest($1, $2, $3, $4) a (shard_key, execution_id, tenant_id, fence), {Held}),
         limits as materialized (
@@ -138,25 +150,39 @@ sealed class WriteGroup
         select 1, call, 1 / (case when (select count(*) from finished) = (select count(*) from held) then 1 else 0 end) from held
         """;
 
-    static readonly string End = $"""
+    // Most executions end with no step open and hold no limit: then there is nothing to close and to give back, and the text without those
+    // parts costs half. It divides by zero where that is not so; the call is then sent again as a thorough one.
+    static readonly string End = EndText(thorough: false);
+    static readonly string ThoroughEnd = EndText(thorough: true);
+
+    static string EndText(bool thorough) => $"""
         with held as materialized (
             select a.*, q.holds from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
                  a (call, shard_key, execution_id, tenant_id, fence, status, reason, error, finished_at, output), {Held}),
         released as (
             delete from flowstone.execution_queue q
              where q.shard_key = any($2) and q.execution_id = any(array(select execution_id from held)) and q.tenant_id = any($4) returning q.tenant_id, q.holds),
-        open_steps as (
-            update flowstone.node_executions n set status = 'CANCELLED', reason = 'EXECUTION_ENDED', finished_at = greatest(n.started_at, h.finished_at)
-              from held h where n.tenant_id = h.tenant_id and n.execution_id = h.execution_id and n.execution_id = any($3) and n.finished_at is null),
+        {(thorough ? CloseSteps : "")}
         ended as (
             update flowstone.executions e set status = h.status, reason = h.reason, error = h.error, finished_at = greatest(e.started_at, h.finished_at), output = h.output
               from held h where e.tenant_id = h.tenant_id and e.id = h.execution_id and e.id = any($3) and e.status = 'RUNNING'
             returning e.tenant_id, e.workflow_id, e.status, e.due_at, e.started_at, e.finished_at),
         mark as (
             insert into flowstone.write_marks (tenant_id, group_id, statement, calls) select $12, $13, $14, (select array_agg(call) from held)),
-        {QueueSql.AfterEnd("$11")}
-        select 2, call, 1 / (case when (select count(*) from ended) = (select count(*) from held) then 1 else 0 end), null::uuid from held
-        union all select distinct 4, 0, unparked.priority, unparked.tenant_id from unparked
+        {QueueSql.Count}{(thorough ? $", {QueueSql.LetGo("$11")}" : "")}
+        select 2, call, 1 / (case when (select count(*) from ended) = (select count(*) from held){(thorough ? "" : NothingToClose)} then 1 else 0 end), null::uuid from held
+        {(thorough ? "union all select distinct 4, 0, unparked.priority, unparked.tenant_id from unparked" : "")}
+        """;
+
+    const string CloseSteps = """
+        open_steps as (
+            update flowstone.node_executions n set status = 'CANCELLED', reason = 'EXECUTION_ENDED', finished_at = greatest(n.started_at, h.finished_at)
+              from held h where n.tenant_id = h.tenant_id and n.execution_id = h.execution_id and n.execution_id = any($3) and n.finished_at is null),
+        """;
+
+    const string NothingToClose = """
+         and not exists (select from held where holds is not null)
+             and not exists (select from flowstone.node_executions n where n.tenant_id = any($4) and n.execution_id = any(array(select execution_id from held)) and n.finished_at is null)
         """;
 
     // A start's version is told behind its number, so that one array says it all.
@@ -304,16 +330,14 @@ sealed class WriteGroup
             Column(starts, s => s.Call.Request.DedupKey), Column(starts, s => s.Call.DedupUntil), P(databaseNow), .. Mark(),
         ];
         var stored = starts.SelectMany(s => s.Call.Payloads?.Rows ?? [], (s, row) => (s.Call, Row: row)).ToList();
-        return stored.Count == 0 ? new(Start, asked)
-            : new(StartWithBodies, [.. asked, Column(stored, b => b.Call.TenantId.Value), Column(stored, b => b.Call.ExecutionId.Value), .. Payloads(stored, b => b.Row)]);
+        var text = StartText(starts.Exists(s => s.Call.Request.DedupKey is not null), starts.Exists(s => s.Call.Request.Concurrency is not null), stored.Count > 0);
+        return stored.Count == 0 ? new(text, asked)
+            : new(text, [.. asked, Column(stored, b => b.Call.TenantId.Value), Column(stored, b => b.Call.ExecutionId.Value), .. Payloads(stored, b => b.Row)]);
     }
 
-    Statement LockStatement()
-    {
-        var leases = calls.OfType<LeasedCall>().Select(call => call.Lease).Distinct().ToList();
-        leases.Sort(Compare);
-        return new(Lock, Column(leases, l => l.ShardKey), Column(leases, l => l.ExecutionId.Value), Column(leases, l => l.TenantId.Value), Column(leases, l => l.Fence));
-    }
+    Statement LockStatement() => new(Thorough ? LockWithLimits : Lock, Leases(ends, e => e.Call.Lease));
+
+    bool Thorough => ends.Exists(end => end.Call.Thorough);
 
     Statement RenewStatement() => new(Renew,
         [Column(renewals, r => r.Number), .. Leases(renewals, r => r.Call.Lease), Column(renewals, r => r.Call.Duration), P(databaseNow), .. Mark()]);
@@ -328,7 +352,7 @@ sealed class WriteGroup
 
     Statement FinishStatement() => new(Finish, [.. Steps(finished), Column(finished, s => s.Row.FinishedAt), Column(finished, s => s.Row.Output?.Stored), .. Mark()]);
 
-    Statement EndStatement() => new(End,
+    Statement EndStatement() => new(Thorough ? ThoroughEnd : End,
     [
         Column(ends, e => e.Number), .. Leases(ends, e => e.Call.Lease), Column(ends, e => EnumText<ExecutionStatus>.Of(e.Call.Outcome.Status)),
         Column(ends, e => e.Call.Reason), Column(ends, e => e.Call.Error), Column(ends, e => e.Call.FinishedAt), Column(ends, e => e.Call.Output?.Stored),
