@@ -63,6 +63,7 @@ public static class FlowstoneServer
         api.MapTeams();
         api.MapWorkflows();
         api.MapExecutions();
+        api.MapExecutionControl();
         api.MapWork();
         api.MapPayloadPolicies();
         return app;

@@ -4,6 +4,7 @@ using Flowstone.Executions;
 using Flowstone.Tenancy;
 using Flowstone.Workflows;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.Net.Http.Headers;
 
 namespace Flowstone.Server.Executions;
@@ -25,6 +26,21 @@ sealed record NewExecutionRequest
     public DateTimeOffset? DueAt { get; init; }
 
     public ExecutionTrigger Trigger { get; init; } = ExecutionTrigger.Api;
+
+    /// <summary>How often a worker may be lost with it, or give it back as failed, before it is a dead letter.</summary>
+    public short MaxAttempts { get; init; } = 10;
+
+    /// <summary>How often it may be tried again after it has failed; 0 is never.</summary>
+    public short MaxRetries { get; init; } = 3;
+
+    /// <summary>At most so many executions with the same key run at once.</summary>
+    public ConcurrencyLimit? Concurrency { get; init; }
+
+    /// <summary>The execution that calls this one.</summary>
+    public Id<Execution>? ParentId { get; init; }
+
+    /// <summary>Goes on when its parent is cancelled.</summary>
+    public bool Detached { get; init; }
 }
 
 static class ExecutionEndpoints
@@ -49,7 +65,9 @@ static class ExecutionEndpoints
         return TypedResults.Ok(page.Of(rows, e => e.Id).Select(ExecutionResponse.Of));
     }
 
-    static async Task<CreatedAtRoute<ExecutionResponse>> Start(NewExecutionRequest request, TenantScope tenant, CancellationToken cancellationToken)
+    /// <summary>Queues an execution. With an <c>Idempotency-Key</c>, a repeat within 24 hours starts nothing and answers with the first one's.</summary>
+    static async Task<CreatedAtRoute<ExecutionResponse>> Start(
+        NewExecutionRequest request, TenantScope tenant, [FromHeader(Name = "Idempotency-Key")] string? idempotencyKey, CancellationToken cancellationToken)
     {
         var execution = await tenant.Executions.StartAsync(new NewExecution
         {
@@ -59,6 +77,12 @@ static class ExecutionEndpoints
             Input = request.Input is { } input ? PayloadBody.Json(input) : null,
             Priority = request.Priority,
             DueAt = request.DueAt?.ToUniversalTime(),
+            MaxAttempts = request.MaxAttempts,
+            MaxRetries = request.MaxRetries,
+            Concurrency = request.Concurrency,
+            ParentId = request.ParentId,
+            Detached = request.Detached,
+            DedupKey = idempotencyKey,
         }, cancellationToken);
         return TypedResults.CreatedAtRoute(ExecutionResponse.Of(execution), "GetExecution", new { id = execution.Id });
     }
