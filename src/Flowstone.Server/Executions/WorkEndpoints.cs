@@ -18,7 +18,7 @@ static class WorkEndpoints
         work.MapPost("/renew", Renew);
         work.MapPost("/nodes", RecordNodes);
         work.MapPost("/finish", Finish);
-        work.MapPost("/payloads", StorePayload).Accepts<byte[]>("*/*").WithMetadata(new RequestSizeLimitAttribute(MaxPayloadBytes));
+        work.MapPost("/payloads", StorePayload).Accepts<Stream>("*/*").WithMetadata(new RequestSizeLimitAttribute(MaxPayloadBytes));
     }
 
     static async Task<Ok<ClaimedWork>> Claim(ClaimWork request, TenantScope tenant, FlowstoneStore store, CancellationToken cancellationToken)
