@@ -31,6 +31,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
         SignIn = new SignIn(app, clock);
         Queue = new ExecutionQueue(app, worker, clock, nodes, writes, lanes);
         Statistics = new StatisticsFold(app, Tenants);
+        Retention = new ExecutionRetention(app, worker, clock);
         Health = new DatabaseHealth(source);
     }
 
@@ -45,6 +46,9 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     /// <summary>Adds up what ended; the server does it every few seconds.</summary>
     public StatisticsFold Statistics { get; }
+
+    /// <summary>Deletes what finished long ago; the server does it once a day.</summary>
+    public ExecutionRetention Retention { get; }
 
     /// <summary>Whether the database can be used, and if not, why.</summary>
     public DatabaseHealth Health { get; }

@@ -16,6 +16,10 @@ public sealed partial class SourceTests
         ["insert into flowstone.tenants (id, slug"] = "makes the tenant",
         ["select id, slug, name, shard_key, created_at from flowstone.tenants"] = "the directory of tenants, as the worker's role",
         ["from flowstone.executions e {joins} {conditions}"] = "the conditions begin with the tenant",
+        ["select id, slug, (settings ->> 'retentionDays')::int from flowstone.tenants"] = "the directory of tenants, as the worker's role",
+        ["update flowstone.tenants set settings ="] = "the tenant is the row",
+        ["flowstone.expire_partition"] = "a week of all tenants, as the worker's role",
+        ["where i.inhparent = 'flowstone.executions'::regclass"] = "the catalogue",
         ["flowstone.schema_migrations"] = "no tenant's",
         ["flowstone.create_partitions"] = "no tenant's",
         ["flowstone.partitions_until"] = "no tenant's",
@@ -36,7 +40,7 @@ public sealed partial class SourceTests
     [
         "{rest}", "{ExecutionRow.Columns}", "{NodeExecutionRow.Columns}", "{role}", "{tenants}", "{name}", "{LockKey}", "{TenantPolicies.", "{Horizon.Days}",
         "{ShortestHorizon.Days}", "{table}", "{AppRole}", "{policy.", "{check}", "{condition}", "{column}", "{QueueSql.", "{First}",
-        "{All", "{most}", "{branch}", "{string.Join(\" union all ", "{alias}", "{workflow}", "{comparison}", "{Add(P(", "{end}", "{Joined}", "{Order}", "{Ended}",
+        "{All", "{most}", "{branch}", "{string.Join(\" union all ", "{alias}", "{workflow}", "{comparison}", "{Add(P(", "{end}", "{Joined}", "{Order}", "{Ended}", "{Expired}", "{(limits ? ", "{(has.", "{(thorough ? ",
     ];
 
     [Fact]
