@@ -30,6 +30,7 @@ public static class FlowstoneServer
         builder.Services.AddFlowstone();
         builder.Services.AddSessionAuthentication();
         builder.Services.AddServerHealth();
+        builder.Services.AddHostedService<MaintenanceJob>();
         builder.Services.AddServerOpenApi();
         builder.Services.AddRazorComponents();
         builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider();   // only the sign-in form's antiforgery token needs keys, for minutes
