@@ -15,6 +15,8 @@ public sealed class FlowstoneStore : IAsyncDisposable
     readonly TimeProvider clock;
     readonly NodeOrdinals nodes = new();
     readonly GroupCommit writes;
+    readonly QueueLanes lanes = new();
+    readonly QueueNews news;
     readonly PayloadSettings settings;
     readonly PayloadStore payloads;
 
@@ -29,13 +31,14 @@ public sealed class FlowstoneStore : IAsyncDisposable
         (this.source, this.clock, this.settings) = (source, clock, settings ?? new());
         app = new Database(source, TenantPolicies.AppRole);
         var worker = new Database(source, TenantPolicies.WorkerRole);
-        var lanes = new QueueLanes();
-        writes = new GroupCommit(app, clock, work => lanes.Add(work, clock.Now()));
+        news = new QueueNews(source, lanes, clock);
+        writes = new GroupCommit(app, clock, news.Add);
         Tenants = new TenantDirectory(app, worker, clock);
         SignIn = new SignIn(app, clock);
         payloads = new PayloadStore(app, clock, this.settings);
         PayloadSweeper = payloads.Sweeper(Tenants);
-        Queue = new ExecutionQueue(app, worker, clock, nodes, payloads, writes, lanes);
+        Statistics = new StatisticsFold(app, Tenants);
+        Queue = new ExecutionQueue(app, worker, clock, nodes, payloads, writes, lanes, news);
         Health = new DatabaseHealth(source);
     }
 
@@ -48,6 +51,9 @@ public sealed class FlowstoneStore : IAsyncDisposable
     /// <summary>Hands out executions to workers and takes back what they did, for all tenants.</summary>
     public ExecutionQueue Queue { get; }
 
+    /// <summary>Adds up what ended; the server does it every few seconds.</summary>
+    public StatisticsFold Statistics { get; }
+
     /// <summary>Tidies the object store.</summary>
     public PayloadSweeper PayloadSweeper { get; }
 
@@ -55,7 +61,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
     public DatabaseHealth Health { get; }
 
     /// <summary>The repositories of one tenant, on behalf of one actor. Cheap: make one per request.</summary>
-    public TenantScope Tenant(Id<Tenant> id, Actor actor) => new(new TenantDatabase(app, id), actor, clock, nodes, payloads, writes);
+    public TenantScope Tenant(Id<Tenant> id, Actor actor) => new(new TenantDatabase(app, id), actor, clock, nodes, payloads, writes, lanes);
 
     /// <summary>The same store at another time: for demo data and imports of what happened in the past. Shares its connections.</summary>
     internal FlowstoneStore At(TimeProvider time) => new(source, time, settings);
@@ -64,6 +70,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await writes.DisposeAsync();
+        await news.DisposeAsync();
         settings.Objects?.Dispose();
         await source.DisposeAsync();
     }

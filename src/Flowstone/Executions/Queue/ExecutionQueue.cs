@@ -8,7 +8,7 @@ namespace Flowstone.Executions;
 /// presents the lease's fencing number, and a worker that lost its lease changes nothing.
 /// </summary>
 /// <remarks>Every write here locks the queue's row first and the execution after it, so no two can wait for each other.</remarks>
-public sealed class ExecutionQueue
+public sealed partial class ExecutionQueue
 {
     readonly Database app;
     readonly TimeProvider clock;
@@ -16,10 +16,12 @@ public sealed class ExecutionQueue
     readonly PayloadStore payloads;
     readonly GroupCommit writes;
     readonly ClaimLine claims;
+    readonly QueueLanes lanes;
+    readonly QueueNews news;
 
-    internal ExecutionQueue(Database app, Database worker, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes)
+    internal ExecutionQueue(Database app, Database worker, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes, QueueNews news)
     {
-        (this.app, this.clock, this.nodes, this.payloads, this.writes) = (app, clock, nodes, payloads, writes);
+        (this.app, this.clock, this.nodes, this.payloads, this.writes, this.lanes, this.news) = (app, clock, nodes, payloads, writes, lanes, news);
         claims = new ClaimLine(app, worker, clock, lanes, lease => FinishAsync(lease, new ExecutionOutcome
         {
             Status = ExecutionStatus.Failed,
@@ -47,6 +49,29 @@ public sealed class ExecutionQueue
         }
         return claimed;
     }
+
+    /// <summary>
+    /// Returns when there may be work: something was queued here or elsewhere, something is due, or it is time to look again, which it is
+    /// every second and a half, and every two and a half where notifications arrive.
+    /// </summary>
+    /// <param name="tenantId">Whose work is meant; null is everybody's.</param>
+    public async Task WaitForWorkAsync(TimeSpan atMost, Id<Tenant>? tenantId = null, CancellationToken cancellationToken = default)
+    {
+        news.Listen();
+        var heard = lanes.News;
+        var wait = lanes.NextDue(tenantId) - claims.Now;
+        var untilLook = claims.UntilLook(TimeSpan.FromSeconds(news.Listening ? 2.5 : 1.5));
+        wait = new[] { wait, untilLook, atMost }.Min();
+        if (wait < ShortestWait)
+            wait = ShortestWait;
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        await Task.WhenAny(heard, Task.Delay(wait, over.Token));
+        await over.CancelAsync();
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    // What is due may be held by another's transaction: asked again after this.
+    static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(5);
 
     /// <summary>Prolongs leases, many in one statement; what could not be prolonged is lost.</summary>
     /// <returns>The leases that are lost: stop working on these.</returns>
