@@ -1,8 +1,10 @@
+using System.Globalization;
 using System.Text.Json;
 using Flowstone.Executions;
 using Flowstone.Tenancy;
 using Flowstone.Workflows;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
 using Microsoft.Net.Http.Headers;
 
 namespace Flowstone.Server.Executions;
@@ -24,6 +26,21 @@ sealed record NewExecutionRequest
     public DateTimeOffset? DueAt { get; init; }
 
     public ExecutionTrigger Trigger { get; init; } = ExecutionTrigger.Api;
+
+    /// <summary>How often a worker may be lost with it, or give it back as failed, before it is a dead letter.</summary>
+    public short MaxAttempts { get; init; } = 10;
+
+    /// <summary>How often it may be tried again after it has failed; 0 is never.</summary>
+    public short MaxRetries { get; init; } = 3;
+
+    /// <summary>At most so many executions with the same key run at once.</summary>
+    public ConcurrencyLimit? Concurrency { get; init; }
+
+    /// <summary>The execution that calls this one.</summary>
+    public Id<Execution>? ParentId { get; init; }
+
+    /// <summary>Goes on when its parent is cancelled.</summary>
+    public bool Detached { get; init; }
 
     /// <summary>Values by which it will be found; the workflow declares their names and types.</summary>
     public Dictionary<string, JsonElement>? Attributes { get; init; }
@@ -107,7 +124,9 @@ static class ExecutionEndpoints
         return values;
     }
 
-    static async Task<CreatedAtRoute<ExecutionResponse>> Start(NewExecutionRequest request, TenantScope tenant, CancellationToken cancellationToken)
+    /// <summary>Queues an execution. With an <c>Idempotency-Key</c>, a repeat within 24 hours starts nothing and answers with the first one's.</summary>
+    static async Task<CreatedAtRoute<ExecutionResponse>> Start(
+        NewExecutionRequest request, TenantScope tenant, [FromHeader(Name = "Idempotency-Key")] string? idempotencyKey, CancellationToken cancellationToken)
     {
         var execution = await tenant.Executions.StartAsync(new NewExecution
         {
@@ -117,6 +136,12 @@ static class ExecutionEndpoints
             Input = request.Input is { } input ? PayloadBody.Json(input) : null,
             Priority = request.Priority,
             DueAt = request.DueAt?.ToUniversalTime(),
+            MaxAttempts = request.MaxAttempts,
+            MaxRetries = request.MaxRetries,
+            Concurrency = request.Concurrency,
+            ParentId = request.ParentId,
+            Detached = request.Detached,
+            DedupKey = idempotencyKey,
             Attributes = Values(request.Attributes),
         }, cancellationToken);
         return TypedResults.CreatedAtRoute(ExecutionResponse.Of(execution), "GetExecution", new { id = execution.Id });
@@ -141,13 +166,15 @@ static class ExecutionEndpoints
         return TypedResults.Ok(ExecutionResponse.Of(await FindAsync(tenant, id, cancellationToken)));
     }
 
-    /// <summary>The body as it was given. Whatever it claims to be, a browser saves it and shows nothing.</summary>
-    static async Task<FileContentHttpResult> Payload(Id<Execution> id, string name, TenantScope tenant, CancellationToken cancellationToken)
+    /// <summary>The body as it was given, as a stream. Whatever it claims to be, a browser saves it and shows nothing.</summary>
+    static async Task<FileStreamHttpResult> Payload(Id<Execution> id, string name, TenantScope tenant, HttpResponse response, CancellationToken cancellationToken)
     {
-        var payload = await tenant.Executions.FindPayloadAsync(id, PayloadRef.Parse(name), cancellationToken) ?? throw new NotFoundException("Payload", name);
+        var payload = await tenant.Executions.OpenPayloadAsync(id, PayloadRef.Parse(name), cancellationToken) ?? throw new NotFoundException("Payload", name);
+        if (payload.WholeSizeBytes is { } size)
+            response.Headers["Flowstone-Whole-Size"] = size.ToString(CultureInfo.InvariantCulture);
         var type = MediaTypeHeaderValue.TryParse(payload.ContentType, out var known) ? known.ToString() : "application/octet-stream";
         var file = type.StartsWith("application/json", StringComparison.Ordinal) ? $"{name}.json" : name;
-        return TypedResults.File(payload.Bytes.ToArray(), type, file);   // a name makes it an attachment
+        return TypedResults.Stream(payload.Body, type, file);   // a name makes it an attachment
     }
 
     static async Task<Execution> FindAsync(TenantScope tenant, Id<Execution> id, CancellationToken cancellationToken)

@@ -10,11 +10,13 @@ namespace Flowstone.Server.Executions;
 sealed record ExecutionResponse(
     Id<Execution> Id, Id<Workflow> WorkflowId, int WorkflowVersion, ExecutionStatus Status, string? Reason, string? Error, ExecutionTrigger Trigger,
     short Priority, Id<User>? StartedBy, DateTimeOffset CreatedAt, DateTimeOffset DueAt, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt,
-    double? DurationMs, int Claims, string? InputRef, string? OutputRef)
+    double? DurationMs, int Claims, string? InputRef, string? OutputRef,
+    Id<Execution>? ParentId, bool Detached, Id<Execution>? RetryOf, Id<Execution>? RetriedBy, short RetryCount, short MaxRetries, Id<Execution>? ForkedFrom, string? WaitingFor)
 {
     public static ExecutionResponse Of(Execution e) => new(
         e.Id, e.WorkflowId, e.WorkflowVersion, e.Status, e.Reason, e.Error, e.Trigger, e.Priority, e.StartedBy, e.CreatedAt, e.DueAt, e.StartedAt, e.FinishedAt,
-        e.Duration?.TotalMilliseconds, e.Claims, e.Input?.ToString(), e.Output?.ToString());
+        e.Duration?.TotalMilliseconds, e.Claims, e.Input?.ToString(), e.Output?.ToString(),
+        e.ParentId, e.Detached, e.RetryOf, e.RetriedBy, e.RetryCount, e.MaxRetries, e.ForkedFrom, e.WaitingFor);
 }
 
 /// <summary>One attempt of one node.</summary>

@@ -1,12 +1,16 @@
 using Flowstone.Executions;
 using Flowstone.Tenancy;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
 
 namespace Flowstone.Server.Executions;
 
 /// <summary>Workers in any language: claim, record, finish. Only the work of the caller's own tenant.</summary>
 static class WorkEndpoints
 {
+    /// <summary>What the database takes as one payload; it is held in memory while it is stored.</summary>
+    const int MaxPayloadBytes = PayloadRows.MostInRow;
+
     public static void MapWork(this IEndpointRouteBuilder app)
     {
         var work = app.MapGroup("/work").WithTags("Work");
@@ -14,6 +18,7 @@ static class WorkEndpoints
         work.MapPost("/renew", Renew);
         work.MapPost("/nodes", RecordNodes);
         work.MapPost("/finish", Finish);
+        work.MapPost("/payloads", StorePayload).Accepts<Stream>("*/*").WithMetadata(new RequestSizeLimitAttribute(MaxPayloadBytes));
     }
 
     static async Task<Ok<ClaimedWork>> Claim(ClaimWork request, TenantScope tenant, FlowstoneStore store, CancellationToken cancellationToken)
@@ -47,10 +52,22 @@ static class WorkEndpoints
         {
             Status = request.Status,
             Output = request.Output is { } output ? PayloadBody.Json(output) : null,
+            OutputRef = request.OutputRef is { } name ? PayloadRef.Parse(name) : null,
             Error = request.Error,
             Reason = request.Reason,
         }, cancellationToken);
         return TypedResults.NoContent();
+    }
+
+    /// <summary>Takes the body as it is, of any type, under a lease: for binaries, and for what several steps refer to.</summary>
+    static async Task<Ok<StoredWork>> StorePayload(
+        Id<Execution> executionId, Guid shardKey, int fence, HttpRequest request, TenantScope tenant, FlowstoneStore store, CancellationToken cancellationToken)
+    {
+        var body = new MemoryStream((int)Math.Clamp(request.ContentLength ?? 0, 0, MaxPayloadBytes));
+        await request.Body.CopyToAsync(body, cancellationToken);
+        var payload = new PayloadBody(body.GetBuffer().AsMemory(0, (int)body.Length), request.ContentType ?? "application/octet-stream");
+        var name = await store.Queue.StoreAsync(new WorkLease(executionId, shardKey, fence).For(tenant), payload, cancellationToken);
+        return TypedResults.Ok(new StoredWork(name.ToString()));
     }
 
     // JSON's null is checked for properties, not within arrays.

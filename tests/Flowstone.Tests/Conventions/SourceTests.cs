@@ -16,6 +16,8 @@ public sealed partial class SourceTests
         ["insert into flowstone.tenants (id, slug"] = "makes the tenant",
         ["select id, slug, name, shard_key, created_at from flowstone.tenants"] = "the directory of tenants, as the worker's role",
         ["from flowstone.executions e {joins} {conditions}"] = "the conditions begin with the tenant",
+        ["payload_overflow, seal_payloads from flowstone.tenants where id = $1"] = "the tenant's own row",
+        ["update flowstone.tenants set payload_limit"] = "the tenant's own row",
         ["select id, slug, (settings ->> 'retentionDays')::int from flowstone.tenants"] = "the directory of tenants, as the worker's role",
         ["update flowstone.tenants set settings ="] = "the tenant is the row",
         ["flowstone.expire_partition"] = "a week of all tenants, as the worker's role",

@@ -31,6 +31,9 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
     /// <summary>By the database's clock, as far as it is known here.</summary>
     public DateTimeOffset Now => clock.Now() + ahead;
 
+    /// <summary>How long until the lanes were last looked at so long ago.</summary>
+    public TimeSpan UntilLook(TimeSpan interval) => lookedAt == 0 ? TimeSpan.Zero : interval - Stopwatch.GetElapsedTime(lookedAt);
+
     public Task<IReadOnlyList<ClaimedExecution>> ClaimAsync(ClaimRequest request)
     {
         var asked = new Asked(request, new(TaskCreationOptions.RunContinuationsAsynchronously));
@@ -136,7 +139,7 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
             update flowstone.execution_queue q set visible_at = 'infinity', parked_for = coalesce(n.paused, f.name), worker = null,
                    failures = n.failures, holds = null
               from named n left join refused f on f.execution_id = n.execution_id
-             where q.shard_key = n.shard_key and q.execution_id = n.execution_id and q.tenant_id = n.tenant_id and (n.paused is not null or f.name is not null)
+             where q.ctid = n.place and q.execution_id = n.execution_id and q.tenant_id = n.tenant_id and (n.paused is not null or f.name is not null)
             returning n.tenant_id, n.holds),
         """;
 
@@ -157,7 +160,7 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
         with due as materialized (
             select d.*, l.number from unnest($1, $2, $3, $4, $5) with ordinality l (tenant_id, priority, visible_from, id_from, quota, number), lateral (
                 select from flowstone.tenants t where t.id = l.tenant_id and t.paused_at is null offset 0) t, lateral (
-                select q.shard_key, q.execution_id, q.tenant_id, q.workflow_id, q.fence, q.visible_at, q.concurrency_key, q.holds,
+                select q.ctid as place, q.shard_key, q.execution_id, q.tenant_id, q.workflow_id, q.fence, q.visible_at, q.concurrency_key, q.holds,
                        (q.failures + case when q.worker is null then 0 else 1 end)::smallint as failures, q.worker is not null as lost
                   from flowstone.execution_queue q
                  where q.tenant_id = l.tenant_id and q.priority = l.priority and (q.visible_at, q.execution_id) > (l.visible_from, l.id_from)
@@ -174,15 +177,16 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
             update flowstone.execution_queue q set fence = q.fence + 1, worker = $7, visible_at = coalesce($6, now()) + $8, failures = n.failures,
                    holds = coalesce(n.holds, n.names)
               from named n
-             where q.shard_key = n.shard_key and q.execution_id = n.execution_id and q.tenant_id = n.tenant_id
-               and q.execution_id = any(array(select execution_id from due)) and n.paused is null
+             where q.ctid = n.place and q.execution_id = n.execution_id and q.tenant_id = n.tenant_id and n.paused is null
                {(limits ? "and n.execution_id not in (select execution_id from refused)" : "")}
             returning q.tenant_id, q.execution_id, q.shard_key, q.fence, q.visible_at as lease_until, n.number, n.holds as held, n.names, n.lost, q.failures >= q.max_attempts as spent),
         {(limits ? Counted : "")}
         begun as (
             update flowstone.executions e set status = 'RUNNING', started_at = coalesce(e.started_at, $6, now()), claims = t.fence, waiting_for = null
               from taken t
-             where e.tenant_id = t.tenant_id and e.id = t.execution_id and e.id = any(array(select execution_id from taken)) and e.status in ('PENDING', 'RUNNING', 'WAITING')
+             where e.tenant_id = t.tenant_id and e.id = t.execution_id and e.id = any(array(select execution_id from taken))
+               and e.id between (select execution_id from taken order by execution_id limit 1) and (select execution_id from taken order by execution_id desc limit 1)
+               and e.status in ('PENDING', 'RUNNING', 'WAITING')
             returning {ExecutionRow.Columns}, t.shard_key, t.fence, t.lease_until, t.lost, t.spent, t.number)
         select s.number, s.found, s.visible_at, s.execution_id, e.*
           from (select number, count(*)::int / {(limits ? "1" : "case when bool_or(paused is not null or names is not null) then 0 else 1 end")} as found, max(visible_at) as visible_at,
