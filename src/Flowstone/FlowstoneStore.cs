@@ -33,6 +33,10 @@ public sealed class FlowstoneStore : IAsyncDisposable
         Health = new DatabaseHealth(source);
     }
 
+    internal Database App => app;
+    internal NodeOrdinals Nodes => nodes;
+    internal TimeProvider Clock => clock;
+
     /// <summary>Finds and makes tenants.</summary>
     public TenantDirectory Tenants { get; }
 
