@@ -46,6 +46,7 @@ public sealed class ExecutionRepository
     StartCall Prepare(NewExecution request)
     {
         request.Check();
+        var payloads = new PayloadRows();
         var now = clock.Now();
         return new StartCall(new Execution
         {
@@ -60,11 +61,11 @@ public sealed class ExecutionRepository
             CreatedAt = now,
             DueAt = request.DueAt ?? now,
             Claims = 0,
-            Input = request.Input is { } input ? PayloadRef.Of(input, inline: true) : null,
+            Input = payloads.Add(request.Input),
             ParentId = request.ParentId,
             Detached = request.Detached,
             MaxRetries = request.MaxRetries,
-        }, request, now);
+        }, request, payloads, now);
     }
 
     /// <summary>What a start with this key started, while the key's window lasts.</summary>

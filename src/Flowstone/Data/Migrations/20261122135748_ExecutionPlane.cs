@@ -523,8 +523,10 @@ namespace Flowstone.Data.Migrations
 
             // The new tables need the partitions that the others have.
             migrationBuilder.Sql("""
-                select flowstone.create_partitions(min(to_date(right(c.relname, 8), 'YYYYMMDD')), now())
-                  from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'flowstone_partitions' and c.relname like 'executions\_%' having count(*) > 0;
+                do $$ begin
+                    perform flowstone.create_partitions(min(to_date(right(c.relname, 8), 'YYYYMMDD')), now())
+                       from pg_class c join pg_namespace n on n.oid = c.relnamespace where n.nspname = 'flowstone_partitions' and c.relname like 'executions\_%' having count(*) > 0;
+                end $$;
                 """);
 
             // Written and deleted all the time: a vacuum that comes early.

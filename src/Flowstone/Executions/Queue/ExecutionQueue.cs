@@ -82,8 +82,9 @@ public sealed class ExecutionQueue
         if (starts.Count + finishes.Count == 0)
             return;
         var defined = await nodes.GetAsync(new TenantDatabase(app, lease.TenantId), lease.ExecutionId, cancellationToken);
-        var steps = NodeWrites.Merge(starts, finishes, defined.ById, clock.Now());
-        await writes.WriteAsync(new RecordCall(lease, steps), cancellationToken);
+        var payloads = new PayloadRows();
+        var steps = NodeWrites.Merge(starts, finishes, defined.ById, payloads, clock.Now());
+        await writes.WriteAsync(new RecordCall(lease, steps, payloads), cancellationToken);
     }
 
     /// <summary>Ends an execution. Nobody else can claim or write it afterwards.</summary>
@@ -96,7 +97,8 @@ public sealed class ExecutionQueue
             throw new InvalidInputException("reason", "is for what did not succeed.");
         Text.Check("reason", outcome.Reason, 32);
         Check([lease]);
-        await writes.WriteAsync(new FinishCall(lease, outcome, clock.Now()), cancellationToken);
+        var payloads = new PayloadRows();
+        await writes.WriteAsync(new FinishCall(lease, outcome, payloads.Add(outcome.Output), payloads, clock.Now()), cancellationToken);
         nodes.Forget(lease.ExecutionId);
     }
 

@@ -69,7 +69,7 @@ sealed class GroupCommit : IAsyncDisposable
                 if (!call.TrySend())
                     continue;
                 group.Add(call);
-                bytes += call.Bytes;
+                bytes += call.Payloads?.Bytes ?? 0;
             }
             if (group.Count == 0)
                 continue;

@@ -6,21 +6,20 @@ namespace Flowstone.Executions;
 sealed class NodeWrites
 {
     readonly SortedDictionary<(int Node, int Iteration, short Attempt), Row> rows = [];
-    readonly Dictionary<PayloadRef, PayloadBody> bodies = [];
 
     public IReadOnlyDictionary<(int Node, int Iteration, short Attempt), Row> Rows => rows;
-    public IReadOnlyCollection<PayloadBody> Bodies => bodies.Values;
 
     public sealed record Row(ExecutionStatus Status, string? Reason, string? Error, DateTimeOffset? StartedAt, DateTimeOffset? FinishedAt, PayloadRef? Input, PayloadRef? Output);
 
-    public static NodeWrites Merge(IReadOnlyList<NodeStart> starts, IReadOnlyList<NodeFinish> finishes, Dictionary<string, int> nodes, DateTimeOffset now)
+    public static NodeWrites Merge(
+        IReadOnlyList<NodeStart> starts, IReadOnlyList<NodeFinish> finishes, Dictionary<string, int> nodes, PayloadRows payloads, DateTimeOffset now)
     {
         var writes = new NodeWrites();
         for (var i = 0; i < starts.Count; i++)
         {
             var start = starts[i];
             var key = Key($"starts[{i}]", start.NodeId, start.Iteration, start.Attempt);
-            if (!writes.rows.TryAdd(key, new Row(ExecutionStatus.Running, null, null, start.StartedAt ?? now, null, writes.Keep(start.Input), null)))
+            if (!writes.rows.TryAdd(key, new Row(ExecutionStatus.Running, null, null, start.StartedAt ?? now, null, payloads.Add(start.Input), null)))
                 throw new InvalidInputException($"starts[{i}]", "starts a step that the same call starts already.");
         }
         for (var i = 0; i < finishes.Count; i++)
@@ -30,7 +29,7 @@ sealed class NodeWrites
                 throw new InvalidInputException($"finishes[{i}].status", "must be SUCCESS, FAILED, CANCELLED or TIMEOUT.");
             Text.Check($"finishes[{i}].reason", finish.Reason, 32);
             var key = Key($"finishes[{i}]", finish.NodeId, finish.Iteration, finish.Attempt);
-            var row = new Row(finish.Status, finish.Reason, Text.Fit(finish.Error, Execution.MaxErrorLength), null, finish.FinishedAt ?? now, null, writes.Keep(finish.Output));
+            var row = new Row(finish.Status, finish.Reason, Text.Fit(finish.Error, Execution.MaxErrorLength), null, finish.FinishedAt ?? now, null, payloads.Add(finish.Output));
             if (!writes.rows.TryGetValue(key, out var start))
                 writes.rows.Add(key, row);
             else if (start.FinishedAt is null)
@@ -48,15 +47,5 @@ sealed class NodeWrites
                 throw new InvalidInputException(field, "needs an iteration of 0 or more and an attempt of 1 or more.");
             return (node, iteration, attempt);
         }
-    }
-
-    PayloadRef? Keep(PayloadBody? body)
-    {
-        if (body is null)
-            return null;
-        var reference = PayloadRef.Of(body, inline: true);
-        if (reference.Hash is not null)
-            bodies.TryAdd(reference, body);
-        return reference;
     }
 }

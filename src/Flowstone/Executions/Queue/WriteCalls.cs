@@ -4,7 +4,7 @@ using Flowstone.Tenancy;
 namespace Flowstone.Executions;
 
 /// <summary>One write of one execution. Whoever asked for it waits for its commit.</summary>
-abstract class WriteCall(Id<Tenant> tenantId, Id<Execution> executionId)
+abstract class WriteCall(Id<Tenant> tenantId, Id<Execution> executionId, PayloadRows? payloads = null)
 {
     const int Waiting = 0, Sent = 1, GivenUp = 2;
 
@@ -18,8 +18,8 @@ abstract class WriteCall(Id<Tenant> tenantId, Id<Execution> executionId)
     /// <summary>Completes after the commit, or fails with what befell this call.</summary>
     public Task Done => done.Task;
 
-    /// <summary>Bytes of payload that it brings.</summary>
-    public abstract long Bytes { get; }
+    /// <summary>The payloads that it brings; null if none.</summary>
+    public PayloadRows? Payloads => payloads;
 
     /// <summary>What the database said of it, if it said nothing: then the lease was lost, say.</summary>
     public abstract FlowstoneException? Refusal { get; }
@@ -45,7 +45,7 @@ abstract class WriteCall(Id<Tenant> tenantId, Id<Execution> executionId)
 }
 
 /// <summary>Queues an execution.</summary>
-sealed class StartCall(Execution execution, NewExecution request, DateTimeOffset now) : WriteCall(execution.TenantId, execution.Id)
+sealed class StartCall(Execution execution, NewExecution request, PayloadRows? payloads, DateTimeOffset now) : WriteCall(execution.TenantId, execution.Id, payloads)
 {
     public Execution Execution => execution;
     public NewExecution Request => request;
@@ -54,11 +54,6 @@ sealed class StartCall(Execution execution, NewExecution request, DateTimeOffset
     /// <summary>The version that was started; null if there is none, or if the dedup key was taken.</summary>
     public int? Version { get; set; }
 
-    /// <summary>The payload that needs a row.</summary>
-    public PayloadBody? Body => execution.Input?.Hash is null ? null : request.Input;
-
-    public override long Bytes => Body?.Bytes.Length ?? 0;
-
     public override FlowstoneException? Refusal => Version is not null || request.DedupKey is not null ? null : NoWorkflow;
 
     public FlowstoneException NoWorkflow => request.WorkflowVersion is { } number
@@ -66,7 +61,7 @@ sealed class StartCall(Execution execution, NewExecution request, DateTimeOffset
 }
 
 /// <summary>A write under a lease.</summary>
-abstract class LeasedCall(ExecutionLease lease) : WriteCall(lease.TenantId, lease.ExecutionId)
+abstract class LeasedCall(ExecutionLease lease, PayloadRows? payloads = null) : WriteCall(lease.TenantId, lease.ExecutionId, payloads)
 {
     public ExecutionLease Lease => lease;
 
@@ -77,24 +72,17 @@ abstract class LeasedCall(ExecutionLease lease) : WriteCall(lease.TenantId, leas
 }
 
 /// <summary>Records steps.</summary>
-sealed class RecordCall(ExecutionLease lease, NodeWrites writes) : LeasedCall(lease)
+sealed class RecordCall(ExecutionLease lease, NodeWrites writes, PayloadRows payloads) : LeasedCall(lease, payloads)
 {
     public NodeWrites Writes => writes;
-
-    public override long Bytes => writes.Bodies.Sum(body => (long)body.Bytes.Length);
 }
 
 /// <summary>Ends an execution.</summary>
-sealed class FinishCall(ExecutionLease lease, ExecutionOutcome outcome, DateTimeOffset finishedAt) : LeasedCall(lease)
+sealed class FinishCall(ExecutionLease lease, ExecutionOutcome outcome, PayloadRef? output, PayloadRows? payloads, DateTimeOffset finishedAt) : LeasedCall(lease, payloads)
 {
     public ExecutionOutcome Outcome => outcome;
     public string? Reason { get; } = outcome.Reason ?? (outcome.Status == ExecutionStatus.Success ? null : EnumText<ExecutionStatus>.Of(outcome.Status));
     public string? Error { get; } = Text.Fit(outcome.Error, Execution.MaxErrorLength);
     public DateTimeOffset FinishedAt => finishedAt;
-    public PayloadRef? Output { get; } = outcome.Output is { } output ? PayloadRef.Of(output, inline: true) : null;
-
-    /// <summary>The payload that needs a row.</summary>
-    public PayloadBody? Body => Output?.Hash is null ? null : outcome.Output;
-
-    public override long Bytes => Body?.Bytes.Length ?? 0;
+    public PayloadRef? Output => output;
 }

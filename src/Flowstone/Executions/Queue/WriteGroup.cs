@@ -45,9 +45,9 @@ sealed class WriteGroup
             select t.shard_key, a.id, t.id, a.workflow_id, a.priority, coalesce(a.due_at, $23, now()), 0, a.max_attempts, a.concurrency_key
               from run join asked a on a.id = run.id join flowstone.tenants t on t.id = run.tenant_id),
         bodies as (
-            insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body)
-            select run.tenant_id, run.id, b.hash, b.content_type, b.encoding, b.size_bytes, b.body
-              from unnest($27, $28, $29, $30, $31, $32) b (call, hash, content_type, encoding, size_bytes, body)
+            insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body, object_key, sealed, whole_size_bytes)
+            select run.tenant_id, run.id, b.hash, b.content_type, b.encoding, b.size_bytes, b.body, b.object_key, b.sealed, b.whole_size_bytes
+              from unnest($27, $28, $29, $30, $31, $32, $33, $34, $35) b (call, hash, content_type, encoding, size_bytes, body, object_key, sealed, whole_size_bytes)
               join asked a on a.call = b.call join run on run.id = a.id),
         mark as (
             insert into flowstone.write_marks (tenant_id, group_id, statement, calls)
@@ -85,9 +85,9 @@ sealed class WriteGroup
                    s (call, node, iteration, attempt, status, reason, error, started_at, finished_at, input, output)
               join held h on h.call = s.call),
         bodies as (
-            insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body)
-            select h.tenant_id, h.execution_id, b.hash, b.content_type, b.encoding, b.size_bytes, b.body
-              from unnest($20, $21, $22, $23, $24, $25) b (call, hash, content_type, encoding, size_bytes, body)
+            insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body, object_key, sealed, whole_size_bytes)
+            select h.tenant_id, h.execution_id, b.hash, b.content_type, b.encoding, b.size_bytes, b.body, b.object_key, b.sealed, b.whole_size_bytes
+              from unnest($20, $21, $22, $23, $24, $25, $26, $27, $28) b (call, hash, content_type, encoding, size_bytes, body, object_key, sealed, whole_size_bytes)
               join held h on h.call = b.call
              order by h.execution_id, b.hash
             on conflict do nothing),
@@ -117,9 +117,9 @@ sealed class WriteGroup
             delete from flowstone.execution_queue q using asked a
              where q.shard_key = a.shard_key and q.execution_id = a.execution_id and q.tenant_id = a.tenant_id and q.fence = a.fence returning a.*, q.holds),
         bodies as (
-            insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body)
-            select r.tenant_id, r.execution_id, b.hash, b.content_type, b.encoding, b.size_bytes, b.body
-              from unnest($15, $16, $17, $18, $19, $20) b (call, hash, content_type, encoding, size_bytes, body) join released r on r.call = b.call
+            insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body, object_key, sealed, whole_size_bytes)
+            select r.tenant_id, r.execution_id, b.hash, b.content_type, b.encoding, b.size_bytes, b.body, b.object_key, b.sealed, b.whole_size_bytes
+              from unnest($15, $16, $17, $18, $19, $20, $21, $22, $23) b (call, hash, content_type, encoding, size_bytes, body, object_key, sealed, whole_size_bytes) join released r on r.call = b.call
             on conflict do nothing),
         open_steps as (
             update flowstone.node_executions n set status = 'CANCELLED', reason = 'EXECUTION_ENDED', finished_at = greatest(n.started_at, r.finished_at)
@@ -235,7 +235,7 @@ sealed class WriteGroup
         Column(starts, s => s.Call.Execution.ForkedFrom?.Value), Column(starts, s => s.Call.Request.MaxAttempts),
         Column(starts, s => s.Call.Request.Concurrency?.Key), Column(starts, s => s.Call.Request.Concurrency?.Maximum),
         Column(starts, s => s.Call.Request.DedupKey), Column(starts, s => s.Call.DedupUntil), P(databaseNow),
-        .. Mark(), .. Bodies(starts.Where(s => s.Call.Body is not null).Select(s => (s.Number, s.Call.Body!))),
+        .. Mark(), .. Bodies(starts),
     ]);
 
     Statement LockStatement()
@@ -254,7 +254,7 @@ sealed class WriteGroup
             Column(steps, s => s.Number), Column(steps, s => s.Key.Node), Column(steps, s => s.Key.Iteration), Column(steps, s => s.Key.Attempt),
             Column(steps, s => EnumText<ExecutionStatus>.Of(s.Value.Status)), Column(steps, s => s.Value.Reason), Column(steps, s => s.Value.Error),
             Column(steps, s => s.Value.StartedAt), Column(steps, s => s.Value.FinishedAt), Column(steps, s => s.Value.Input?.Stored), Column(steps, s => s.Value.Output?.Stored),
-            .. Mark(), .. Bodies(records.SelectMany(r => r.Call.Writes.Bodies.Select(body => (r.Number, body)))),
+            .. Mark(), .. Bodies(records),
         ]);
     }
 
@@ -263,18 +263,18 @@ sealed class WriteGroup
         Column(ends, e => e.Number), Column(ends, e => e.Call.Lease.ShardKey), Column(ends, e => e.Call.ExecutionId.Value),
         Column(ends, e => e.Call.TenantId.Value), Column(ends, e => e.Call.Lease.Fence), Column(ends, e => EnumText<ExecutionStatus>.Of(e.Call.Outcome.Status)),
         Column(ends, e => e.Call.Reason), Column(ends, e => e.Call.Error), Column(ends, e => e.Call.FinishedAt), Column(ends, e => e.Call.Output?.Stored),
-        P(databaseNow), .. Mark(), .. Bodies(ends.Where(e => e.Call.Body is not null).Select(e => (e.Number, e.Call.Body!))),
+        P(databaseNow), .. Mark(), .. Bodies(ends),
     ]);
 
     NpgsqlParameter[] Mark() => [P(calls[0].TenantId), P(id), P(marks++)];
 
-    static NpgsqlParameter[] Bodies(IEnumerable<(int Number, PayloadBody Body)> bodies)
+    static NpgsqlParameter[] Bodies<T>((T Call, int Number)[] of) where T : WriteCall
     {
-        var encoded = bodies.Select(b => (b.Number, b.Body, Stored: b.Body.Encode())).ToArray();
+        var bodies = of.SelectMany(one => one.Call.Payloads?.Rows ?? [], (one, row) => (one.Number, Row: row)).ToArray();
         return
         [
-            Column(encoded, e => e.Number), Column(encoded, e => e.Body.Hash), Column(encoded, e => e.Body.ContentType),
-            Column(encoded, e => EnumText<PayloadEncoding>.Of(e.Stored.Encoding)), Column(encoded, e => (long)e.Body.Bytes.Length), Column(encoded, e => e.Stored.Body),
+            Column(bodies, b => b.Number), Column(bodies, b => b.Row.Hash), Column(bodies, b => b.Row.ContentType), Column(bodies, b => EnumText<PayloadEncoding>.Of(b.Row.Encoding)),
+            Column(bodies, b => b.Row.SizeBytes), Column(bodies, b => b.Row.Body), Column(bodies, b => b.Row.ObjectKey), Column(bodies, b => b.Row.Sealed), Column(bodies, b => b.Row.WholeSizeBytes),
         ];
     }
 
