@@ -11,29 +11,40 @@ namespace Flowstone.Workers;
 readonly record struct StepState(short Attempts, int Tries, bool Open, NodeExecution? Success, NodeExecution? Last);
 
 /// <summary>What an execution has behind it. Whoever continues it goes by this, never by what he believes to have written.</summary>
-sealed class RecordedSteps
+sealed class RecordedSteps(Dictionary<(int Node, int Iteration), StepState> steps)
 {
-    public static readonly RecordedSteps None = new([]);
+    readonly Lock gate = new();
 
-    readonly Dictionary<(int Node, int Iteration), StepState> steps;
-
-    RecordedSteps(Dictionary<(int, int), StepState> steps) => this.steps = steps;
-
-    public StepState this[int node, int iteration] => steps.GetValueOrDefault((node, iteration));
+    public StepState this[int node, int iteration]
+    {
+        get
+        {
+            lock (gate)
+                return steps.GetValueOrDefault((node, iteration));
+        }
+        set
+        {
+            lock (gate)
+                steps[(node, iteration)] = value;
+        }
+    }
 
     public static RecordedSteps Of(IEnumerable<NodeExecution> rows)
     {
         var steps = new Dictionary<(int, int), StepState>();
         foreach (var row in rows)
-        {
-            var known = steps.GetValueOrDefault((row.Node, row.Iteration));
-            var open = row.FinishedAt is null;
-            var counts = !open && row.Status != ExecutionStatus.Cancelled && row.Reason is not (WorkReason.LostWorker or WorkReason.Transient);
-            steps[(row.Node, row.Iteration)] = new StepState(
-                Math.Max(known.Attempts, row.Attempt), known.Tries + (counts ? 1 : 0), known.Open || open,
-                row.Status == ExecutionStatus.Success ? row : known.Success,
-                counts && row.Status != ExecutionStatus.Success && row.Attempt >= (known.Last?.Attempt ?? 0) ? row : known.Last);
-        }
+            steps[(row.Node, row.Iteration)] = After(steps.GetValueOrDefault((row.Node, row.Iteration)), row);
         return new RecordedSteps(steps);
+    }
+
+    /// <param name="row">The next attempt, or the end of the last one.</param>
+    public static StepState After(StepState known, NodeExecution row)
+    {
+        var open = row.FinishedAt is null;
+        var counts = !open && row.Status != ExecutionStatus.Cancelled && row.Reason is not (WorkReason.LostWorker or WorkReason.Transient);
+        return new StepState(
+            Math.Max(known.Attempts, row.Attempt), known.Tries + (counts ? 1 : 0), open,
+            row.Status == ExecutionStatus.Success ? row : known.Success,
+            counts && row.Status != ExecutionStatus.Success ? row : known.Last);
     }
 }

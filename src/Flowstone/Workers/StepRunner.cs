@@ -40,10 +40,11 @@ sealed class StepRunner(FlowstoneStore store, WorkContext work, HeldLease held, 
 
     async Task<PayloadBody?> RunAsync(Run run, CancellationToken cancelled)
     {
-        var state = (await RecordAsync())[run.Node, run.Options.Iteration];
+        await ReadOnceAsync();
         Exception? failure = null;
         for (var again = 0; ;)
         {
+            var state = this[run];
             if (state.Success is { } done)
                 return done.Output is { } output ? await work.PayloadAsync(output, cancelled) : null;
             if (state.Tries >= run.Options.MaxAttempts)
@@ -51,44 +52,48 @@ sealed class StepRunner(FlowstoneStore store, WorkContext work, HeldLease held, 
             if (failure is not null)
                 await Task.Delay(run.Options.PauseAfter(state.Tries), cancelled);
             if (!state.Open)
-                state = await StartAsync(run, state);
+                await StartAsync(run, (short)(state.Attempts + 1));
 
-            var (finish, result, error) = await AttemptAsync(run, state.Attempts, cancelled);
+            var (finish, result, error) = await AttemptAsync(run, this[run].Attempts, cancelled);
             held.Lost.ThrowIfCancellationRequested();
-            if (run.RecordsItself && error is null)
-                return result;
-            if (run.RecordsItself && IsUncertain(error!))
-            {
-                // Committed or rolled back, the record tells; and the same attempt goes on if it was not.
-                await persistence.PauseAsync(again++);
-                state = (await ReadAsync())[run.Node, run.Options.Iteration];
+            if (run.RecordsItself && error is not null && (IsUncertain(error) || again > 0) && await LookAsync(run, again++, error))
                 continue;
-            }
-            if (run.RecordsItself && again > 0 && (await ReadAsync())[run.Node, run.Options.Iteration] is { Success: not null } committed)
-            {
-                state = committed;   // the attempt before was still committing, and stood in this one's way
-                continue;
-            }
-            if (error is ConflictException && run.RecordsItself)
+            if (run.RecordsItself && error is ConflictException)
             {
                 held.Lose();
                 ExceptionDispatchInfo.Throw(error);
             }
-            await WriteAsync([], [finish], row => row.FinishedAt is not null);
+            if (!run.RecordsItself || error is not null)
+                await WriteAsync([], [finish], row => row.FinishedAt is not null);
+            this[run] = RecordedSteps.After(this[run], Row(run, finish));
             if (error is null)
                 return result;
             if (finish.Status == ExecutionStatus.Cancelled || finish.Reason == WorkReason.Transient || work.CancellationToken.IsCancellationRequested)
                 ExceptionDispatchInfo.Throw(error);
-            state = state with { Open = false, Tries = state.Tries + 1, Last = Row(run, finish) };
             failure = error;
         }
     }
 
-    async Task<StepState> StartAsync(Run run, StepState state)
+    /// <summary>After an attempt that was committed or rolled back, nobody knows: the record tells.</summary>
+    /// <returns>Go on by the record: it was committed, or the same attempt goes on.</returns>
+    async Task<bool> LookAsync(Run run, int times, Exception error)
     {
-        var start = new NodeStart { NodeId = run.NodeId, Iteration = run.Options.Iteration, Attempt = (short)(state.Attempts + 1), Input = run.Options.Input };
-        await WriteAsync([start], [], _ => true);
-        return state with { Attempts = start.Attempt, Open = true };
+        if (IsUncertain(error))
+            await persistence.PauseAsync(times);
+        this[run] = RecordedSteps.Of(await work.RecordedAsync(held.Lost))[run.Node, run.Options.Iteration];
+        return IsUncertain(error) || this[run].Success is not null;   // else: this one failed by itself, and the one before did not stand in its way
+    }
+
+    async Task StartAsync(Run run, short attempt)
+    {
+        await WriteAsync([new NodeStart { NodeId = run.NodeId, Iteration = run.Options.Iteration, Attempt = attempt, Input = run.Options.Input }], [], _ => true);
+        this[run] = this[run] with { Attempts = attempt, Open = true };
+    }
+
+    StepState this[Run run]
+    {
+        get => recorded![run.Node, run.Options.Iteration];
+        set => recorded![run.Node, run.Options.Iteration] = value;
     }
 
     async Task<(NodeFinish Finish, PayloadBody? Output, Exception? Error)> AttemptAsync(Run run, short attempt, CancellationToken cancelled)
@@ -138,11 +143,14 @@ sealed class StepRunner(FlowstoneStore store, WorkContext work, HeldLease held, 
         return defined.ById.TryGetValue(nodeId, out var node) ? node : throw new InvalidInputException("nodeId", $"is not a node of the executed version: {nodeId}");
     }
 
-    /// <summary>The record as it was when this worker took the execution: nobody else writes it since.</summary>
-    async ValueTask<RecordedSteps> RecordAsync()
-        => recorded ??= Execution is { Claims: 1, ForkedFrom: null, RetryOf: null } ? RecordedSteps.None : await ReadAsync();
-
-    async Task<RecordedSteps> ReadAsync() => RecordedSteps.Of(await work.RecordedAsync(held.Lost));
+    /// <summary>What was there when this worker took the execution: nobody else writes it since.</summary>
+    async ValueTask ReadOnceAsync()
+    {
+        if (recorded is not null)
+            return;
+        var read = Execution is { Claims: 1, ForkedFrom: null, RetryOf: null } ? [] : await work.RecordedAsync(held.Lost);
+        Interlocked.CompareExchange(ref recorded, RecordedSteps.Of(read), null);
+    }
 
     Task WriteAsync(NodeStart[] starts, NodeFinish[] finishes, Func<NodeExecution, bool> isWritten)
     {
@@ -162,7 +170,10 @@ sealed class StepRunner(FlowstoneStore store, WorkContext work, HeldLease held, 
         Iteration = finish.Iteration,
         Attempt = finish.Attempt,
         Status = finish.Status,
+        Reason = finish.Reason,
         Error = finish.Error,
         StartedAt = default,
+        FinishedAt = default(DateTimeOffset),
+        Output = finish.Output is { } output ? PayloadRef.Of(output, inline: true) : null,
     };
 }

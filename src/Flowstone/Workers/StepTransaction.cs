@@ -43,14 +43,15 @@ static class StepTransaction
     static async Task RecordAsync(NpgsqlConnection connection, StepAttempt step, int node, ExecutionLease lease, TimeProvider clock, PayloadBody? output)
     {
         var (role, tenants) = await SettingsAsync(connection);
-        var name = output is null ? null : PayloadRef.Of(output, inline: true);
-        var (body, stored) = name?.Hash is null ? (null, default) : (output, output!.Encode());
+        var payloads = new PayloadRows();
+        var name = payloads.Add(output);
+        var body = payloads.Rows.SingleOrDefault();
         await using var batch = connection.CreateBatch();
         batch.BatchCommands.Add(new NpgsqlBatchCommand(Database.SetRole(TenantPolicies.AppRole)));
         batch.BatchCommands.Add(new NpgsqlBatchCommand(Database.SetTenants(lease.TenantId.ToString())));
         batch.BatchCommands.Add(new Statement(Record,
             P(lease.ShardKey), P(lease.ExecutionId), P(lease.TenantId), P(lease.Fence), P(node), P(step.Iteration), P(step.Attempt), P(clock.Now()), P(name?.Stored),
-            P(body?.Hash), P(body?.ContentType), P(body is null ? null : EnumText<PayloadEncoding>.Of(stored.Encoding)), P(body?.Bytes.Length ?? 0L), P(stored.Body)).ToCommand());
+            P(body?.Hash), P(body?.ContentType), P(body is null ? null : EnumText<PayloadEncoding>.Of(body.Encoding)), P(body?.SizeBytes), P(body?.Body)).ToCommand());
         // What the caller's constraints and triggers do at the commit, they do as the caller.
         batch.BatchCommands.Add(new Statement("select set_config('role', $1, true), set_config('flowstone.tenants', $2, true)", P(role), P(tenants)).ToCommand());
 
