@@ -30,6 +30,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
         Tenants = new TenantDirectory(app, worker, clock);
         SignIn = new SignIn(app, clock);
         Queue = new ExecutionQueue(app, worker, clock, nodes, writes, lanes);
+        Statistics = new StatisticsFold(app, Tenants);
         Health = new DatabaseHealth(source);
     }
 
@@ -45,6 +46,9 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     /// <summary>Hands out executions to workers and takes back what they did, for all tenants.</summary>
     public ExecutionQueue Queue { get; }
+
+    /// <summary>Adds up what ended; the server does it every few seconds.</summary>
+    public StatisticsFold Statistics { get; }
 
     /// <summary>Whether the database can be used, and if not, why.</summary>
     public DatabaseHealth Health { get; }

@@ -43,7 +43,7 @@ static class ExecutionEndpoints
     static async Task<Ok<Page<ExecutionResponse>>> List(
         TenantScope tenant, Id<Workflow>? workflowId, string? status, [AsParameters] PageQuery page, CancellationToken cancellationToken)
     {
-        var filter = new ExecutionFilter { WorkflowId = workflowId, Status = Choice.Parse<ExecutionStatus>("status", status) };
+        var filter = new ExecutionFilter { WorkflowId = workflowId, Statuses = Choice.Parse<ExecutionStatus>("status", status) is { } one ? [one] : null };
         var rows = await tenant.Executions.ListAsync(filter, page.Before<Execution>(), page.Take, cancellationToken);
         return TypedResults.Ok(page.Of(rows, e => e.Id).Select(ExecutionResponse.Of));
     }

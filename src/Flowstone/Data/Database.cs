@@ -19,6 +19,14 @@ sealed class Database(NpgsqlDataSource source, string role)
         select 3, set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)
         """;
 
+    /// <summary>
+    /// The same before a search, whose best plan hangs on what is asked for; what it finds is soon told, so nothing is worth compiling.
+    /// </summary>
+    public const string ForSearch = """
+        select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+               set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true)
+        """;
+
     public NpgsqlDataSource Source => source;
 
     /// <summary>

@@ -44,6 +44,24 @@ CREATE FUNCTION flowstone.find_email(address text) RETURNS TABLE(tenant_id uuid,
     select e.tenant_id, e.user_id from flowstone.user_emails e where e.email_hash = flowstone.email_hash(address)
 $$;
 
+CREATE FUNCTION flowstone.find_errors(tenant uuid, pattern text, workflow uuid, statuses text[], since uuid, below uuid, most integer) RETURNS SETOF uuid
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+begin
+    if (tenant = any (string_to_array(current_setting('flowstone.tenants', true), ',')::uuid[])) is not true then
+        raise insufficient_privilege using message = 'find_errors: not a tenant of this transaction';
+    end if;
+    return query execute
+        'select e.id from flowstone.executions e where e.tenant_id = $1 and e.reason is not null and e.error is not null and e.error ilike $2'
+        || case when workflow is null then '' else ' and e.workflow_id = $3' end
+        || case when statuses is null then '' else ' and e.status = any ($4)' end
+        || case when since is null then '' else ' and e.id >= $5' end
+        || case when below is null then '' else ' and e.id < $6' end
+        || ' order by e.id desc limit $7'
+        using tenant, pattern, workflow, statuses, since, below, most;
+end $_$;
+
 CREATE FUNCTION flowstone.lowest_id(at timestamp with time zone) RETURNS uuid
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (rpad(lpad(to_hex(((EXTRACT(epoch FROM at) * (1000)::numeric))::bigint), 12, '0'::text), 32, '0'::text))::uuid;
@@ -442,6 +460,8 @@ CREATE INDEX ix_execution_queue_claim ON flowstone.execution_queue USING btree (
 
 CREATE INDEX ix_execution_queue_parked ON flowstone.execution_queue USING btree (tenant_id, parked_for, priority DESC) WHERE (parked_for IS NOT NULL);
 
+CREATE INDEX ix_executions_by_error ON ONLY flowstone.executions USING gin (error flowstone_extensions.gin_trgm_ops) WHERE (error IS NOT NULL);
+
 CREATE INDEX ix_executions_by_forked ON ONLY flowstone.executions USING btree (tenant_id, forked_from) WHERE (forked_from IS NOT NULL);
 
 CREATE INDEX ix_executions_by_parent ON ONLY flowstone.executions USING btree (tenant_id, parent_id) WHERE (parent_id IS NOT NULL);
@@ -453,6 +473,8 @@ CREATE INDEX ix_executions_by_user ON ONLY flowstone.executions USING btree (ten
 CREATE INDEX ix_executions_by_workflow ON ONLY flowstone.executions USING btree (tenant_id, workflow_id, id DESC);
 
 CREATE INDEX ix_executions_unsuccessful ON ONLY flowstone.executions USING btree (tenant_id, id DESC) WHERE (reason IS NOT NULL);
+
+CREATE INDEX ix_executions_unsuccessful_by_workflow ON ONLY flowstone.executions USING btree (tenant_id, workflow_id, id DESC) WHERE (reason IS NOT NULL);
 
 CREATE INDEX ix_payloads_by_object ON ONLY flowstone.payloads USING btree (tenant_id, object_key) WHERE (object_key IS NOT NULL);
 
@@ -518,6 +540,8 @@ ALTER TABLE flowstone.execution_signals ENABLE ROW LEVEL SECURITY;
 ALTER TABLE flowstone.execution_statistics ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.executions ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY find_errors ON flowstone.executions FOR SELECT TO flowstone_owner USING (true);
 
 ALTER TABLE flowstone.node_executions ENABLE ROW LEVEL SECURITY;
 
@@ -601,6 +625,9 @@ GRANT ALL ON FUNCTION flowstone.email_hash(address text) TO flowstone_app;
 
 REVOKE ALL ON FUNCTION flowstone.find_email(address text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flowstone.find_email(address text) TO flowstone_app;
+
+REVOKE ALL ON FUNCTION flowstone.find_errors(tenant uuid, pattern text, workflow uuid, statuses text[], since uuid, below uuid, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION flowstone.find_errors(tenant uuid, pattern text, workflow uuid, statuses text[], since uuid, below uuid, most integer) TO flowstone_app;
 
 REVOKE ALL ON FUNCTION flowstone.lowest_id(at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION flowstone.lowest_id(at timestamp with time zone) TO flowstone_app;

@@ -1,17 +1,8 @@
 using Flowstone.Data;
 using Flowstone.Tenancy;
-using Flowstone.Workflows;
-using Microsoft.EntityFrameworkCore;
 using static Flowstone.Data.Sql;
 
 namespace Flowstone.Executions;
-
-/// <summary>Which executions to list; what is null does not restrict.</summary>
-public sealed record ExecutionFilter
-{
-    public Id<Workflow>? WorkflowId { get; init; }
-    public ExecutionStatus? Status { get; init; }
-}
 
 /// <summary>An execution with its steps in the order in which they started.</summary>
 public sealed record ExecutionTimeline(Execution Execution, IReadOnlyList<TimelineStep> Steps);
@@ -20,7 +11,7 @@ public sealed record ExecutionTimeline(Execution Execution, IReadOnlyList<Timeli
 public sealed record TimelineStep(VersionNode Node, NodeExecution Execution);
 
 /// <summary>Starts executions, reads them, cancels them. What workers do with them is <see cref="ExecutionQueue"/>.</summary>
-public sealed class ExecutionRepository
+public sealed partial class ExecutionRepository
 {
     readonly TenantDatabase database;
     readonly Actor actor;
@@ -36,9 +27,14 @@ public sealed class ExecutionRepository
     public async Task<Execution> StartAsync(NewExecution request, CancellationToken cancellationToken = default)
     {
         var start = Prepare(request);
+        var attributes = request.Attributes.Count == 0 ? []
+            : SearchAttributes.Encode(await SearchAttributes.DeclaredAsync(database, request.WorkflowId, cancellationToken), request.Attributes);
         await writes.WriteAsync(start, cancellationToken);
         if (start.Version is { } version)
+        {
+            await SetAttributesAsync(start.Execution.Id, attributes, cancellationToken);
             return start.Execution with { WorkflowVersion = version };
+        }
         // The dedup key was taken, or there is no such workflow.
         return await FindByDedupKeyAsync(request.DedupKey!, cancellationToken) ?? throw start.NoWorkflow;
     }
@@ -78,20 +74,6 @@ public sealed class ExecutionRepository
     public async Task<Execution?> FindAsync(Id<Execution> id, CancellationToken cancellationToken = default)
         => (await database.QueryAsync($"select {ExecutionRow.Columns} from flowstone.executions e where e.tenant_id = $1 and e.id = $2",
             [P(id)], ExecutionRow.Read, cancellationToken)).SingleOrDefault();
-
-    /// <summary>A page, newest first, continuing below <paramref name="before"/>. Never touches payloads.</summary>
-    public Task<List<Execution>> ListAsync(ExecutionFilter filter, Id<Execution>? before, int limit, CancellationToken cancellationToken = default)
-        => database.ReadAsync(db =>
-        {
-            IQueryable<Execution> page = db.Set<Execution>();
-            if (filter.WorkflowId is { } workflow)
-                page = page.Where(e => e.WorkflowId == workflow);
-            if (filter.Status is { } status)
-                page = page.Where(e => e.Status == status);
-            if (before is { } last)
-                page = page.Where(e => e.Id < last);
-            return page.OrderByDescending(e => e.Id).Take(limit).ToListAsync(cancellationToken);
-        });
 
     /// <summary>How many executions of each status began since then; a status without any is absent.</summary>
     public async Task<IReadOnlyDictionary<ExecutionStatus, long>> CountByStatusAsync(DateTimeOffset since, CancellationToken cancellationToken = default)

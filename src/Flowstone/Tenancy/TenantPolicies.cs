@@ -49,6 +49,9 @@ static class TenantPolicies
 
         // flowstone.find_email, which runs as the owner.
         yield return new Policy("user_emails", "sign_in", "SELECT", OwnerRole, "true");
+
+        // flowstone.find_errors, which runs as the owner and compares its tenant with the transaction's.
+        yield return new Policy("executions", "find_errors", "SELECT", OwnerRole, "true");
     }
 
     /// <summary>What the application may do with a table, in alphabetical order. Versions are immutable and tenants are not deleted by it.</summary>
@@ -127,9 +130,9 @@ static class TenantPolicies
         await ReadAsync("""
             select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
              where n.nspname = 'flowstone'
-               and (p.proname <> all (array['lowest_id', 'create_partitions', 'partitions_until', 'email_hash', 'find_email'])
+               and (p.proname <> all (array['lowest_id', 'create_partitions', 'partitions_until', 'email_hash', 'find_email', 'find_errors'])
                     or p.proowner <> 'flowstone_owner'::regrole
-                    or p.prosecdef <> (p.proname = any (array['create_partitions', 'partitions_until', 'find_email']))
+                    or p.prosecdef <> (p.proname = any (array['create_partitions', 'partitions_until', 'find_email', 'find_errors']))
                     or (p.prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false))
                     or exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a where a.grantee = 0))
             """, row => drift.Add($"{row.GetString(0)}: the function is not as Flowstone made it."));

@@ -1,7 +1,5 @@
 using Flowstone.Data;
 using Flowstone.Tenancy;
-using Npgsql;
-using static Flowstone.Data.Sql;
 
 namespace Flowstone.Executions;
 
@@ -10,17 +8,18 @@ namespace Flowstone.Executions;
 /// presents the lease's fencing number, and a worker that lost its lease changes nothing.
 /// </summary>
 /// <remarks>Every write here locks the queue's row first and the execution after it, so no two can wait for each other.</remarks>
-public sealed class ExecutionQueue
+public sealed partial class ExecutionQueue
 {
     readonly Database app;
     readonly TimeProvider clock;
     readonly NodeOrdinals nodes;
     readonly GroupCommit writes;
     readonly ClaimLine claims;
+    readonly QueueLanes lanes;
 
     internal ExecutionQueue(Database app, Database worker, TimeProvider clock, NodeOrdinals nodes, GroupCommit writes, QueueLanes lanes)
     {
-        (this.app, this.clock, this.nodes, this.writes) = (app, clock, nodes, writes);
+        (this.app, this.clock, this.nodes, this.writes, this.lanes) = (app, clock, nodes, writes, lanes);
         claims = new ClaimLine(app, worker, clock, lanes, lease => FinishAsync(lease, new ExecutionOutcome
         {
             Status = ExecutionStatus.Failed,
@@ -53,22 +52,20 @@ public sealed class ExecutionQueue
         CheckLease(lease);
         if (leases.Count == 0)
             return [];
-        const string Renew = """
-            with held as materialized (
-                select q.shard_key, q.execution_id from flowstone.execution_queue q
-                  join unnest($1, $2, $3, $4) a (shard_key, execution_id, tenant_id, fence)
-                    on q.shard_key = a.shard_key and q.execution_id = a.execution_id and q.tenant_id = a.tenant_id and q.fence = a.fence
-                 order by q.shard_key, q.execution_id for update of q)
-            update flowstone.execution_queue q set visible_at = coalesce($5, now()) + $6 from held
-             where q.shard_key = held.shard_key and q.execution_id = held.execution_id
-            returning q.execution_id, q.fence
-            """;
         Check(leases);
-        var kept = new HashSet<(Id<Execution>, int)>();
-        await app.TransactAsync(TenantList(leases), [new Statement(Renew,
-            Column(leases, l => l.ShardKey), Column(leases, l => l.ExecutionId.Value), Column(leases, l => l.TenantId.Value), Column(leases, l => l.Fence),
-            P(ExecutionRepository.DatabaseNow(clock)), P(lease))], row => kept.Add((new(row.GetGuid(0)), row.GetInt32(1))), cancellationToken);
-        return [.. leases.Where(l => !kept.Contains((l.ExecutionId, l.Fence)))];
+        var renewals = leases.Select(held => (Lease: held, Call: new RenewCall(held, lease))).ToList();
+        await Task.WhenAll(renewals.Select(async one =>
+        {
+            try
+            {
+                await writes.WriteAsync(one.Call, cancellationToken);
+            }
+            catch (ConflictException)
+            {
+                // Told by the result.
+            }
+        }));
+        return [.. renewals.Where(one => !one.Call.Held).Select(one => one.Lease)];
     }
 
     /// <summary>Records starts and finishes of nodes, all or none, in one round trip.</summary>
@@ -114,8 +111,4 @@ public sealed class ExecutionQueue
         if (lease < TimeSpan.FromSeconds(1) || lease > TimeSpan.FromHours(1))
             throw new InvalidInputException("lease", "must be 1 second to 1 hour.");
     }
-
-    static string TenantList(IEnumerable<ExecutionLease> leases) => string.Join(',', leases.Select(l => l.TenantId).Distinct());
-
-    static NpgsqlParameter Column<T>(IEnumerable<ExecutionLease> leases, Func<ExecutionLease, T> pick) => P(leases.Select(pick).ToArray());
 }

@@ -17,6 +17,9 @@ sealed class QueueLane(Id<Tenant> tenantId, short priority)
     /// <summary>Where the next claim begins to look: what lies before was taken. Saves walking over the dead rows of what was claimed.</summary>
     public (DateTimeOffset VisibleAt, Guid Id) From { get; set; } = (DateTimeOffset.MinValue, Guid.Empty);
 
+    /// <summary>Whether a claim met a pause or a limit here.</summary>
+    public bool Limited { get; set; }
+
     /// <summary>Grows with every piece of news, so that a claim that found nothing does not overwrite what came meanwhile.</summary>
     public int News { get; set; }
 }

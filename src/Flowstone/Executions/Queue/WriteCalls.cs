@@ -81,8 +81,18 @@ sealed class RecordCall(ExecutionLease lease, NodeWrites writes, PayloadRows pay
 sealed class FinishCall(ExecutionLease lease, ExecutionOutcome outcome, PayloadRef? output, PayloadRows? payloads, DateTimeOffset finishedAt) : LeasedCall(lease, payloads)
 {
     public ExecutionOutcome Outcome => outcome;
+
+    /// <summary>Whether open steps are to be closed and limits to be given back: dearer, and seldom needed.</summary>
+    public bool Thorough { get; set; }
+
     public string? Reason { get; } = outcome.Reason ?? (outcome.Status == ExecutionStatus.Success ? null : EnumText<ExecutionStatus>.Of(outcome.Status));
     public string? Error { get; } = Text.Fit(outcome.Error, Execution.MaxErrorLength);
     public DateTimeOffset FinishedAt => finishedAt;
     public PayloadRef? Output => output;
+}
+
+/// <summary>Prolongs a lease. In the lane of its execution, so that it never waits for that execution's other writes, nor they for it.</summary>
+sealed class RenewCall(ExecutionLease lease, TimeSpan duration) : LeasedCall(lease)
+{
+    public TimeSpan Duration => duration;
 }
