@@ -41,7 +41,7 @@ sealed class RecordedSteps(Dictionary<(int Node, int Iteration), StepState> step
     public static StepState After(StepState known, NodeExecution row)
     {
         var open = row.FinishedAt is null;
-        var counts = !open && row.Status != ExecutionStatus.Cancelled && row.Reason is not (WorkReason.LostWorker or WorkReason.Transient);
+        var counts = !open && row.Status != ExecutionStatus.Cancelled && row.Reason is not (WorkReason.LostWorker or WorkReason.Transient or WorkReason.GivenBack);
         return new StepState(
             Math.Max(known.Attempts, row.Attempt), known.Tries + (counts ? 1 : 0), open,
             row.Status == ExecutionStatus.Success ? row : known.Success,

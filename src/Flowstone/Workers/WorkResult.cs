@@ -54,6 +54,9 @@ public static class WorkReason
 
     /// <summary>A step's worker fell silent. Counts as none of its attempts.</summary>
     internal const string LostWorker = "LOST_WORKER";
+
+    /// <summary>A step that was left open when its execution was given back. Counts as none of its attempts.</summary>
+    internal const string GivenBack = "GIVEN_BACK";
 }
 
 /// <summary>Thrown by a handler or a step: it failed for a reason that passes by itself. The execution is given back and tried again.</summary>
