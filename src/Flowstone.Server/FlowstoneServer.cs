@@ -30,6 +30,7 @@ public static class FlowstoneServer
         builder.Services.AddFlowstone();
         builder.Services.AddSessionAuthentication();
         builder.Services.AddServerHealth();
+        builder.Services.AddSingleton<PayloadSweepJob>().AddHostedService(provider => provider.GetRequiredService<PayloadSweepJob>());
         builder.Services.AddServerOpenApi();
         builder.Services.AddRazorComponents();
         builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider();   // only the sign-in form's antiforgery token needs keys, for minutes
@@ -63,6 +64,7 @@ public static class FlowstoneServer
         api.MapWorkflows();
         api.MapExecutions();
         api.MapWork();
+        api.MapPayloadPolicies();
         return app;
     }
 

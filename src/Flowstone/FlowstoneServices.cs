@@ -17,6 +17,7 @@ public static class FlowstoneServices
             .Configure(configure ?? (_ => { }))
             .ValidateOnStart();
         services.AddSingleton<IValidateOptions<FlowstoneOptions>, FlowstoneOptionsValidator>();
+        services.AddSingleton<IValidateOptions<FlowstoneOptions>, PayloadSettingsValidator>();
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<FlowstoneStore>();
         return services;
@@ -30,5 +31,7 @@ public static class FlowstoneServices
         options.PoolMax = configuration.GetValue("DATABASE_POOL_MAX", options.PoolMax);
         if (configuration.GetValue<int?>("DATABASE_TIMEOUT") is { } milliseconds)
             options.CommandTimeout = TimeSpan.FromMilliseconds(milliseconds);
+        options.KeyFile = configuration["FLOWSTONE_KEY_FILE"] ?? options.KeyFile;
+        options.MasterKey = configuration["FLOWSTONE_MASTER_KEY"] ?? options.MasterKey;
     }
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Flowstone.Executions;
 using Flowstone.Tenancy;
@@ -81,13 +82,15 @@ static class ExecutionEndpoints
         return TypedResults.Ok(ExecutionResponse.Of(await FindAsync(tenant, id, cancellationToken)));
     }
 
-    /// <summary>The body as it was given. Whatever it claims to be, a browser saves it and shows nothing.</summary>
-    static async Task<FileContentHttpResult> Payload(Id<Execution> id, string name, TenantScope tenant, CancellationToken cancellationToken)
+    /// <summary>The body as it was given, as a stream. Whatever it claims to be, a browser saves it and shows nothing.</summary>
+    static async Task<FileStreamHttpResult> Payload(Id<Execution> id, string name, TenantScope tenant, HttpResponse response, CancellationToken cancellationToken)
     {
-        var payload = await tenant.Executions.FindPayloadAsync(id, PayloadRef.Parse(name), cancellationToken) ?? throw new NotFoundException("Payload", name);
+        var payload = await tenant.Executions.OpenPayloadAsync(id, PayloadRef.Parse(name), cancellationToken) ?? throw new NotFoundException("Payload", name);
+        if (payload.WholeSizeBytes is { } size)
+            response.Headers["Flowstone-Whole-Size"] = size.ToString(CultureInfo.InvariantCulture);
         var type = MediaTypeHeaderValue.TryParse(payload.ContentType, out var known) ? known.ToString() : "application/octet-stream";
         var file = type.StartsWith("application/json", StringComparison.Ordinal) ? $"{name}.json" : name;
-        return TypedResults.File(payload.Bytes.ToArray(), type, file);   // a name makes it an attachment
+        return TypedResults.Stream(payload.Body, type, file);   // a name makes it an attachment
     }
 
     static async Task<Execution> FindAsync(TenantScope tenant, Id<Execution> id, CancellationToken cancellationToken)

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using Flowstone.Executions;
 using Flowstone.Tenancy;
 using Microsoft.AspNetCore.Http.HttpResults;
+using Microsoft.AspNetCore.Mvc;
 
 namespace Flowstone.Server.Executions;
 
@@ -13,6 +14,9 @@ static class WorkEndpoints
     static readonly TimeSpan shortestPause = TimeSpan.FromMilliseconds(50);
     static readonly TimeSpan longestDelay = TimeSpan.FromDays(30);
 
+    /// <summary>What the database takes as one payload; it is held in memory while it is stored.</summary>
+    const int MaxPayloadBytes = PayloadRows.MostInRow;
+
     public static void MapWork(this IEndpointRouteBuilder app)
     {
         var work = app.MapGroup("/work").WithTags("Work");
@@ -23,6 +27,7 @@ static class WorkEndpoints
         work.MapPost("/release", Release);
         work.MapPost("/give-back", GiveBack);
         work.MapPost("/wait", Wait);
+        work.MapPost("/payloads", StorePayload).Accepts<byte[]>("*/*").WithMetadata(new RequestSizeLimitAttribute(MaxPayloadBytes));
     }
 
     static async Task<Ok<ClaimedWork>> Claim(ClaimWork request, TenantScope tenant, FlowstoneStore store, CancellationToken cancellationToken)
@@ -43,7 +48,7 @@ static class WorkEndpoints
             var claimed = await queue.ClaimAsync(ask, cancellationToken);
             if (claimed.Count > 0 || began.Elapsed >= wait)
                 return claimed;
-            await queue.WaitForWorkAsync(wait - began.Elapsed, cancellationToken);
+            await queue.WaitForWorkAsync(wait - began.Elapsed, ask.TenantId, cancellationToken);
             await Task.Delay(shortestPause, cancellationToken);   // the news may be of other tenants' work
         }
     }
@@ -63,7 +68,7 @@ static class WorkEndpoints
     {
         if (request is { Lease: not null, Status: null })
             throw new InvalidInputException("status", "must be SUCCESS, FAILED or TIMEOUT.");
-        return OneOrManyAsync(request.Lease is null ? null : new FinishWorkItem(request.Lease, request.Status!.Value, request.Output, request.Error, request.Reason), request.Items, item => item.Lease,
+        return OneOrManyAsync(request.Lease is null ? null : new FinishWorkItem(request.Lease, request.Status!.Value, request.Output, request.OutputRef, request.Error, request.Reason), request.Items, item => item.Lease,
             item => store.Queue.FinishAsync(item.Lease.For(tenant), item.ToOutcome(), cancellationToken));
     }
 
@@ -115,6 +120,17 @@ static class WorkEndpoints
                 return new WorkItemResult(leaseOf(item).ExecutionId, ErrorResponses.Explain(error));
             }
         }))));
+    }
+
+    /// <summary>Takes the body as it is, of any type, under a lease: for binaries, and for what several steps refer to.</summary>
+    static async Task<Ok<StoredWork>> StorePayload(
+        Id<Execution> executionId, Guid shardKey, int fence, HttpRequest request, TenantScope tenant, FlowstoneStore store, CancellationToken cancellationToken)
+    {
+        var body = new MemoryStream((int)Math.Clamp(request.ContentLength ?? 0, 0, MaxPayloadBytes));
+        await request.Body.CopyToAsync(body, cancellationToken);
+        var payload = new PayloadBody(body.GetBuffer().AsMemory(0, (int)body.Length), request.ContentType ?? "application/octet-stream");
+        var name = await store.Queue.StoreAsync(new WorkLease(executionId, shardKey, fence).For(tenant), payload, cancellationToken);
+        return TypedResults.Ok(new StoredWork(name.ToString()));
     }
 
     // JSON's null is checked for properties, not within arrays.

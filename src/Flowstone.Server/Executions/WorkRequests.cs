@@ -46,8 +46,9 @@ sealed record NodeWorkItem(WorkLease Lease, IReadOnlyList<NodeStartWork>? Starts
 /// <param name="NodeId">The node's id in the executed version.</param>
 /// <param name="Iteration">How often a loop has come round before.</param>
 /// <param name="Input">Any JSON value; kept byte for byte.</param>
+/// <param name="InputRef">Instead of <paramref name="Input"/>: names a payload of this execution that is stored already.</param>
 /// <param name="StartedAt">Now, unless told.</param>
-sealed record NodeStartWork(string NodeId, int Iteration = 0, short Attempt = 1, JsonElement? Input = null, DateTimeOffset? StartedAt = null)
+sealed record NodeStartWork(string NodeId, int Iteration = 0, short Attempt = 1, JsonElement? Input = null, string? InputRef = null, DateTimeOffset? StartedAt = null)
 {
     public NodeStart ToStart() => new()
     {
@@ -55,13 +56,16 @@ sealed record NodeStartWork(string NodeId, int Iteration = 0, short Attempt = 1,
         Iteration = Iteration,
         Attempt = Attempt,
         Input = Input is { } input ? PayloadBody.Json(input) : null,
+        InputRef = InputRef is null ? null : PayloadRef.Parse(InputRef),
         StartedAt = StartedAt?.ToUniversalTime(),
     };
 }
 
 /// <param name="Status">SUCCESS, FAILED, CANCELLED or TIMEOUT.</param>
+/// <param name="OutputRef">Instead of <paramref name="Output"/>: names a payload of this execution that is stored already.</param>
 sealed record NodeFinishWork(
-    string NodeId, ExecutionStatus Status, int Iteration = 0, short Attempt = 1, JsonElement? Output = null, string? Error = null, string? Reason = null, DateTimeOffset? FinishedAt = null)
+    string NodeId, ExecutionStatus Status, int Iteration = 0, short Attempt = 1, JsonElement? Output = null, string? OutputRef = null, string? Error = null,
+    string? Reason = null, DateTimeOffset? FinishedAt = null)
 {
     public NodeFinish ToFinish() => new()
     {
@@ -70,6 +74,7 @@ sealed record NodeFinishWork(
         Attempt = Attempt,
         Status = Status,
         Output = Output is { } output ? PayloadBody.Json(output) : null,
+        OutputRef = OutputRef is null ? null : PayloadRef.Parse(OutputRef),
         Error = Error,
         Reason = Reason,
         FinishedAt = FinishedAt?.ToUniversalTime(),
@@ -79,15 +84,18 @@ sealed record NodeFinishWork(
 /// <summary>The end of one execution, or of several in <c>items</c>: not both.</summary>
 /// <param name="Status">SUCCESS, FAILED or TIMEOUT.</param>
 sealed record FinishWork(
-    WorkLease? Lease = null, ExecutionStatus? Status = null, JsonElement? Output = null, string? Error = null, string? Reason = null, IReadOnlyList<FinishWorkItem>? Items = null);
+    WorkLease? Lease = null, ExecutionStatus? Status = null, JsonElement? Output = null, string? OutputRef = null, string? Error = null, string? Reason = null,
+    IReadOnlyList<FinishWorkItem>? Items = null);
 
 /// <param name="Status">SUCCESS, FAILED or TIMEOUT.</param>
-sealed record FinishWorkItem(WorkLease Lease, ExecutionStatus Status, JsonElement? Output = null, string? Error = null, string? Reason = null)
+/// <param name="OutputRef">Instead of <paramref name="Output"/>: names a payload of this execution that is stored already.</param>
+sealed record FinishWorkItem(WorkLease Lease, ExecutionStatus Status, JsonElement? Output = null, string? OutputRef = null, string? Error = null, string? Reason = null)
 {
     public ExecutionOutcome ToOutcome() => new()
     {
         Status = Status,
         Output = Output is { } output ? PayloadBody.Json(output) : null,
+        OutputRef = OutputRef is { } name ? PayloadRef.Parse(name) : null,
         Error = Error,
         Reason = Reason,
     };
@@ -102,3 +110,6 @@ sealed record GiveBackWork(WorkLease Lease, string Error, long? DelayMs = null);
 /// <param name="Until">Go on then; null waits for the signal alone.</param>
 /// <param name="Signal">Go on when it comes, or has come; null waits for the time alone.</param>
 sealed record WaitWork(WorkLease Lease, DateTimeOffset? Until = null, string? Signal = null);
+
+/// <param name="Ref">To be sent as <c>inputRef</c> or <c>outputRef</c> of steps and of the end.</param>
+sealed record StoredWork(string Ref);

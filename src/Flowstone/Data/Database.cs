@@ -61,6 +61,28 @@ sealed class Database(NpgsqlDataSource source, string role)
         }
     }
 
+    /// <summary>Runs the statements within somebody else's transaction, whose role and tenants are as before afterwards.</summary>
+    public async Task WithinAsync(
+        NpgsqlTransaction transaction, string tenants, IReadOnlyList<Statement> statements, Action<NpgsqlDataReader> read, CancellationToken cancellationToken)
+    {
+        var connection = transaction.Connection ?? throw new InvalidInputException("transaction", "has ended.");
+        string formerRole, formerTenants;
+        await using (var former = new NpgsqlCommand("select current_setting('role'), coalesce(current_setting('flowstone.tenants', true), '')", connection, transaction))
+        await using (var reader = await former.ExecuteReaderAsync(cancellationToken))
+        {
+            await reader.ReadAsync(cancellationToken);
+            (formerRole, formerTenants) = (reader.GetString(0), reader.GetString(1));
+        }
+        await using var batch = new NpgsqlBatch(connection, transaction);
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(SetRole(role)));
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(SetTenants(tenants)));
+        foreach (var statement in statements)
+            batch.BatchCommands.Add(statement.ToCommand());
+        batch.BatchCommands.Add(new Statement("select 3, set_config('role', $1, true), set_config('flowstone.tenants', $2, true)", Sql.P(formerRole), Sql.P(formerTenants)).ToCommand());
+        await using var results = await batch.ExecuteReaderAsync(cancellationToken);
+        await ReadToEndAsync(results, read, cancellationToken);
+    }
+
     /// <summary>Adds to a batch what opens a transaction.</summary>
     public void Begin(NpgsqlBatch batch, string? tenants)
     {

@@ -57,5 +57,11 @@ sealed class TenantDatabase(Database database, Id<Tenant> tenantId)
         return rows;
     }
 
+    public NpgsqlDataSource Source => database.Source;
+
+    /// <param name="statements">As they are: with no tenant put before their parameters.</param>
+    public Task WithinAsync(NpgsqlTransaction transaction, IReadOnlyList<Statement> statements, Action<NpgsqlDataReader> read, CancellationToken cancellationToken)
+        => database.WithinAsync(transaction, tenants, statements, read, cancellationToken);
+
     Statement WithTenant(string sql, NpgsqlParameter[] parameters) => new(sql, [Sql.P(tenantId), .. parameters]);
 }

@@ -15,9 +15,9 @@ sealed class StepRunner(FlowstoneStore store, WorkContext work, HeldLease held, 
 
     Execution Execution => work.Execution;
 
-    /// <param name="body">One attempt. Is also told the node's ordinal.</param>
+    /// <param name="body">One attempt.</param>
     /// <param name="recordsItself">A success is recorded by the body, together with its effects.</param>
-    public async Task<PayloadBody?> RunAsync(string nodeId, StepOptions options, Func<StepAttempt, int, Task<PayloadBody?>> body, bool recordsItself, CancellationToken cancellationToken)
+    public async Task<PayloadBody?> RunAsync(string nodeId, StepOptions options, Func<StepAttempt, Task<PayloadBody?>> body, bool recordsItself, CancellationToken cancellationToken)
     {
         using var cancelled = CancellationTokenSource.CreateLinkedTokenSource(work.CancellationToken, cancellationToken);
         cancelled.Token.ThrowIfCancellationRequested();
@@ -36,7 +36,7 @@ sealed class StepRunner(FlowstoneStore store, WorkContext work, HeldLease held, 
         }
     }
 
-    sealed record Run(string NodeId, int Node, StepOptions Options, Func<StepAttempt, int, Task<PayloadBody?>> Body, bool RecordsItself);
+    sealed record Run(string NodeId, int Node, StepOptions Options, Func<StepAttempt, Task<PayloadBody?>> Body, bool RecordsItself);
 
     async Task<PayloadBody?> RunAsync(Run run, CancellationToken cancelled)
     {
@@ -114,7 +114,7 @@ sealed class StepRunner(FlowstoneStore store, WorkContext work, HeldLease held, 
         try
         {
             // Who uses a connection cannot be left to himself.
-            var output = await (run.RecordsItself ? run.Body(step, run.Node) : run.Body(step, run.Node).ObeyAsync(ExecutionRun.Grace, stop.Token));
+            var output = await (run.RecordsItself ? run.Body(step) : run.Body(step).ObeyAsync(ExecutionRun.Grace, stop.Token));
             return (finish with { Status = ExecutionStatus.Success, Output = output }, output, null);
         }
         catch (Exception error)   // whatever the caller's code throws is the step's end

@@ -72,7 +72,7 @@ public sealed class WorkContext
     /// <exception cref="OperationCanceledException">The lease is lost, a time-out is over or the worker ends. Let it pass.</exception>
     /// <exception cref="InvalidInputException">The version has no such node.</exception>
     public Task<PayloadBody?> StepAsync(string nodeId, Func<StepAttempt, Task<PayloadBody?>> run, StepOptions? options = null, CancellationToken cancellationToken = default)
-        => steps.RunAsync(nodeId, options ?? StepOptions.Default, (step, _) => run(step), recordsItself: false, cancellationToken);
+        => steps.RunAsync(nodeId, options ?? StepOptions.Default, run, recordsItself: false, cancellationToken);
 
     /// <summary>
     /// Runs a step whose effects are in the same database, exactly once: its record is written in the transaction of its effects. Either both
@@ -88,5 +88,5 @@ public sealed class WorkContext
     /// <exception cref="InvalidInputException">The version has no such node.</exception>
     public Task<PayloadBody?> StepAsync(
         string nodeId, NpgsqlDataSource database, Func<StepAttempt, NpgsqlTransaction, Task<PayloadBody?>> run, StepOptions? options = null, CancellationToken cancellationToken = default)
-        => steps.RunAsync(nodeId, options ?? StepOptions.Default, (step, node) => StepTransaction.RunAsync(database, step, node, held.Lease, store.Clock, run), recordsItself: true, cancellationToken);
+        => steps.RunAsync(nodeId, options ?? StepOptions.Default, step => StepTransaction.RunAsync(database, step, store.Queue, held.Lease, run), recordsItself: true, cancellationToken);
 }

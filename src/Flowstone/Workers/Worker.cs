@@ -87,7 +87,7 @@ public sealed class Worker
                 while (free < options.ClaimBatch && session.Room.Wait(0, CancellationToken.None))
                     free++;
                 if (await ClaimAsync(free, session) == 0)
-                    await store.Queue.WaitForWorkAsync(longestWait, stop);
+                    await store.Queue.WaitForWorkAsync(longestWait, options.TenantId, stop);
             }
             catch (OperationCanceledException) when (stop.IsCancellationRequested)
             {

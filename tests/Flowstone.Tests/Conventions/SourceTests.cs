@@ -16,6 +16,8 @@ public sealed partial class SourceTests
         ["insert into flowstone.tenants (id, slug"] = "makes the tenant",
         ["select id, slug, name, shard_key, created_at from flowstone.tenants"] = "the directory of tenants, as the worker's role",
         ["from flowstone.executions e {joins} {conditions}"] = "the conditions begin with the tenant",
+        ["payload_overflow, seal_payloads from flowstone.tenants where id = $1"] = "the tenant's own row",
+        ["update flowstone.tenants set payload_limit"] = "the tenant's own row",
         ["flowstone.schema_migrations"] = "no tenant's",
         ["flowstone.create_partitions"] = "no tenant's",
         ["flowstone.partitions_until"] = "no tenant's",

@@ -22,7 +22,9 @@ public sealed class PayloadRef : IEquatable<PayloadRef>
     public PayloadBody? Value => Stored[0] == Inline ? new PayloadBody(Stored.AsMemory(1)) : null;
 
     internal static PayloadRef Of(PayloadBody body, bool inline)
-        => inline && body.Bytes.Length <= LongestInline && body.ContentType == PayloadBody.JsonType ? new([Inline, .. body.Bytes.Span]) : new([Hashed, .. body.Hash]);
+        => inline && body is { Bytes.Length: <= LongestInline, ContentType: PayloadBody.JsonType, WholeSizeBytes: null } ? new([Inline, .. body.Bytes.Span]) : Of(body.Hash);
+
+    internal static PayloadRef Of(byte[] hash) => new([Hashed, .. hash]);
 
     internal static PayloadRef FromStored(byte[] stored)
         => stored is [Hashed, ..] and { Length: 17 } or [Inline, ..] and { Length: <= 1 + LongestInline }

@@ -31,6 +31,9 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
     /// <summary>By the database's clock, as far as it is known here.</summary>
     public DateTimeOffset Now => clock.Now() + ahead;
 
+    /// <summary>How long until the lanes were last looked at so long ago.</summary>
+    public TimeSpan UntilLook(TimeSpan interval) => lookedAt == 0 ? TimeSpan.Zero : interval - Stopwatch.GetElapsedTime(lookedAt);
+
     public Task<IReadOnlyList<ClaimedExecution>> ClaimAsync(ClaimRequest request)
     {
         var asked = new Asked(request, new(TaskCreationOptions.RunContinuationsAsynchronously));

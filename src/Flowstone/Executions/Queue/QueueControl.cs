@@ -1,4 +1,3 @@
-using Flowstone.Data;
 using Flowstone.Tenancy;
 using Flowstone.Workflows;
 using static Flowstone.Data.Sql;

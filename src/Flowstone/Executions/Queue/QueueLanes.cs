@@ -31,6 +31,7 @@ sealed class QueueLane(Id<Tenant> tenantId, short priority)
 sealed class QueueLanes
 {
     readonly Lock guard = new();
+    TaskCompletionSource news = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly SortedDictionary<(Guid Tenant, int UrgencyRank), QueueLane> lanes = [];
     Guid lastTenant;
 
@@ -56,9 +57,21 @@ sealed class QueueLanes
         }
     }
 
+    /// <summary>Ends when something was added.</summary>
+    public Task News
+    {
+        get
+        {
+            lock (guard)
+                return news.Task;
+        }
+    }
+
     public void Add(IEnumerable<QueuedWork> work, DateTimeOffset now)
     {
         lock (guard)
+        {
+            var some = false;
             foreach (var (tenant, priority, dueAt) in work)
             {
                 var lane = Lane(tenant, priority);
@@ -67,7 +80,13 @@ sealed class QueueLanes
                     lane.NextDue = dueAt ?? now;
                 if (dueAt < lane.From.VisibleAt)
                     lane.From = (dueAt.Value, Guid.Empty);
+                some = true;
             }
+            if (!some)
+                return;
+            news.TrySetResult();
+            news = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
     }
 
     /// <summary>After a claim of the lane: fewer than asked for is all that there was.</summary>

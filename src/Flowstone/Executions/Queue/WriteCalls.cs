@@ -45,10 +45,11 @@ abstract class WriteCall(Id<Tenant> tenantId, Id<Execution> executionId, Payload
 }
 
 /// <summary>Queues an execution.</summary>
-sealed class StartCall(Execution execution, NewExecution request, PayloadRows? payloads, DateTimeOffset now) : WriteCall(execution.TenantId, execution.Id, payloads)
+sealed class StartCall(Execution execution, NewExecution request, PayloadRows? payloads, IReadOnlyList<(string Name, byte[] Value)> attributes, DateTimeOffset now) : WriteCall(execution.TenantId, execution.Id, payloads)
 {
     public Execution Execution => execution;
     public NewExecution Request => request;
+    public IReadOnlyList<(string Name, byte[] Value)> Attributes => attributes;
     public DateTimeOffset? DedupUntil => request.DedupKey is null ? null : now + request.DedupWindow;
 
     /// <summary>The version that was started; null if there is none, or if the dedup key was taken.</summary>

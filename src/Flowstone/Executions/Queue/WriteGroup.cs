@@ -25,14 +25,14 @@ sealed class WriteGroup
                   where q.shard_key = a.shard_key and q.execution_id = a.execution_id and q.tenant_id = a.tenant_id and q.fence = a.fence for update) q
         """;
 
-    const string Payload = "hash, content_type, encoding, size_bytes, body, object_key, sealed, whole_size_bytes";
+    public const string Payload = "hash, content_type, encoding, size_bytes, body, object_key, sealed, whole_size_bytes";
 
     // One statement, so that an execution is never there without its place in the queue. Queued by database time unless a time is asked for.
     // What few starts need is in the text only where one of the group does: every part costs, used or not.
     // A dedup key that is taken leaves its call without a row, as does a parent that has ended.
-    static readonly ConcurrentDictionary<(bool Dedup, bool Limited, bool Bodies), string> startTexts = new();
+    static readonly ConcurrentDictionary<(bool Dedup, bool Limited, bool Attributes, bool Bodies), string> startTexts = new();
 
-    static string StartText(bool dedup, bool limited, bool bodies) => startTexts.GetOrAdd((dedup, limited, bodies), static has => $"""
+    static string StartText(bool dedup, bool limited, bool attributes, bool bodies) => startTexts.GetOrAdd((dedup, limited, attributes, bodies), static has => $"""
         with valid as materialized (
             select a.*, v.number, v.shard_key
               from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
@@ -52,6 +52,7 @@ sealed class WriteGroup
                    parent_id, detached, 0, max_retries
               from accepted),
         {(has.Limited ? LimitParts : "")}
+        {(has.Attributes ? StartAttributes : "")}
         {(has.Bodies ? StartBodies : "")}
         queued as (
             insert into flowstone.execution_queue (shard_key, execution_id, tenant_id, workflow_id, priority, visible_at, fence, failures, max_attempts, concurrency_key)
@@ -80,10 +81,17 @@ sealed class WriteGroup
             on conflict (tenant_id, name) do update set maximum = excluded.maximum where l.maximum <> excluded.maximum),
         """;
 
+    const string StartAttributes = """
+        attributes as (
+            insert into flowstone.execution_attributes (tenant_id, execution_id, workflow_id, name, value)
+            select a.tenant_id, a.execution_id, a.workflow_id, a.name, a.value from unnest($24, $25, $26, $27, $28) a (tenant_id, execution_id, workflow_id, name, value)
+             where coalesce(a.execution_id in (select id from accepted), false)),
+        """;
+
     const string StartBodies = $"""
         bodies as (
             insert into flowstone.payloads (tenant_id, execution_id, {Payload})
-            select b.tenant_id, b.execution_id, {Payload} from unnest($24, $25, $26, $27, $28, $29, $30, $31, $32, $33)
+            select b.tenant_id, b.execution_id, {Payload} from unnest($29, $30, $31, $32, $33, $34, $35, $36, $37, $38)
                  b (tenant_id, execution_id, {Payload}) where coalesce(b.execution_id in (select id from accepted), false)),
         """;
 
@@ -273,6 +281,13 @@ sealed class WriteGroup
         Queued.AddRange(starts.Where(s => s.Call.Version is not null).Select(s => new QueuedWork(s.Call.TenantId, s.Call.Execution.Priority, s.Call.Request.DueAt)));
     }
 
+    /// <summary>For a transaction of somebody else's: only starts.</summary>
+    public IReadOnlyList<Statement> StartStatements() => [StartStatement()];
+
+    /// <summary>For a transaction of somebody else's: only records.</summary>
+    public IReadOnlyList<Statement> RecordStatements()
+        => [.. bodies.Count > 0 ? [BodiesStatement()] : Array.Empty<Statement>(), .. begun.Count > 0 ? [BeginStatement()] : Array.Empty<Statement>(), .. finished.Count > 0 ? [FinishStatement()] : Array.Empty<Statement>()];
+
     /// <summary>After the connection was lost: whether the group was committed, and then what became of each call.</summary>
     /// <returns>False if nothing was stored, and now never will be.</returns>
     public async Task<bool> FindOutcomeAsync(Database database)
@@ -296,7 +311,7 @@ sealed class WriteGroup
         return committed;
     }
 
-    void Learn(NpgsqlDataReader row)
+    public void Learn(NpgsqlDataReader row)
     {
         switch (row.GetInt32(0))
         {
@@ -330,10 +345,15 @@ sealed class WriteGroup
             Column(starts, s => s.Call.Request.Concurrency?.Key), Column(starts, s => s.Call.Request.Concurrency?.Maximum),
             Column(starts, s => s.Call.Request.DedupKey), Column(starts, s => s.Call.DedupUntil), P(databaseNow), .. Mark(),
         ];
+        var attributes = starts.SelectMany(s => s.Call.Attributes, (s, attribute) => (s.Call, attribute.Name, attribute.Value)).ToList();
         var stored = starts.SelectMany(s => s.Call.Payloads?.Rows ?? [], (s, row) => (s.Call, Row: row)).ToList();
-        var text = StartText(starts.Exists(s => s.Call.Request.DedupKey is not null), starts.Exists(s => s.Call.Request.Concurrency is not null), stored.Count > 0);
-        return stored.Count == 0 ? new(text, asked)
-            : new(text, [.. asked, Column(stored, b => b.Call.TenantId.Value), Column(stored, b => b.Call.ExecutionId.Value), .. Payloads(stored, b => b.Row)]);
+        var text = StartText(starts.Exists(s => s.Call.Request.DedupKey is not null), starts.Exists(s => s.Call.Request.Concurrency is not null), attributes.Count > 0, stored.Count > 0);
+        return attributes.Count + stored.Count == 0 ? new(text, asked) : new(text,
+        [
+            .. asked, Column(attributes, a => a.Call.TenantId.Value), Column(attributes, a => a.Call.ExecutionId.Value), Column(attributes, a => a.Call.Execution.WorkflowId.Value),
+            Column(attributes, a => a.Name), Column(attributes, a => a.Value),
+            Column(stored, b => b.Call.TenantId.Value), Column(stored, b => b.Call.ExecutionId.Value), .. Payloads(stored, b => b.Row),
+        ]);
     }
 
     Statement LockStatement() => new(Thorough ? LockWithLimits : Lock, Leases(ends, e => e.Call.Lease));
@@ -375,7 +395,7 @@ sealed class WriteGroup
         Column(of, one => lease(one).ShardKey), Column(of, one => lease(one).ExecutionId.Value), Column(of, one => lease(one).TenantId.Value), Column(of, one => lease(one).Fence),
     ];
 
-    static NpgsqlParameter[] Payloads<T>(List<T> of, Func<T, StoredPayload> row) =>
+    public static NpgsqlParameter[] Payloads<T>(List<T> of, Func<T, StoredPayload> row) =>
     [
         Column(of, b => row(b).Hash), Column(of, b => row(b).ContentType), Column(of, b => EnumText<PayloadEncoding>.Of(row(b).Encoding)), Column(of, b => row(b).SizeBytes),
         Column(of, b => row(b).Body), Column(of, b => row(b).ObjectKey), Column(of, b => row(b).Sealed), Column(of, b => row(b).WholeSizeBytes),
