@@ -71,7 +71,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
     public TenantScope Tenant(Id<Tenant> id, Actor actor) => new(new TenantDatabase(app, id), actor, clock, nodes, payloads, writes, lanes);
 
     /// <summary>The same store at another time: for demo data and imports of what happened in the past. Shares its connections.</summary>
-    internal FlowstoneStore At(TimeProvider time) => new(source, time, settings);
+    internal FlowstoneStore At(TimeProvider time) => new(source, time, settings with { Now = settings.Now ?? clock });
 
     /// <summary>Writes what was asked for and closes the connections.</summary>
     public async ValueTask DisposeAsync()
