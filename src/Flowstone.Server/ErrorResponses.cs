@@ -40,7 +40,8 @@ static partial class ErrorResponses
         }
     });
 
-    static ProblemDetails Explain(Exception error) => error switch
+    /// <summary>What a client is told of an error.</summary>
+    public static ProblemDetails Explain(Exception error) => error switch
     {
         RequestRefusedException e => e.Problem,
         InvalidInputException e => Invalid(e.Errors),

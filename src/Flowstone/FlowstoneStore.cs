@@ -43,6 +43,9 @@ public sealed class FlowstoneStore : IAsyncDisposable
         Health = new DatabaseHealth(source);
     }
 
+    internal Database App => app;
+    internal NodeOrdinals Nodes => nodes;
+
     /// <summary>Finds and makes tenants.</summary>
     public TenantDirectory Tenants { get; }
 

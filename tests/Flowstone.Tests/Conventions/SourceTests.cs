@@ -22,6 +22,7 @@ public sealed partial class SourceTests
         ["update flowstone.tenants set settings ="] = "the tenant is the row",
         ["flowstone.expire_partition"] = "a week of all tenants, as the worker's role",
         ["where i.inhparent = 'flowstone.executions'::regclass"] = "the catalogue",
+        ["coalesce(current_setting('flowstone.tenants', true), '')"] = "what a caller's transaction had set, to be put back",
         ["flowstone.schema_migrations"] = "no tenant's",
         ["flowstone.create_partitions"] = "no tenant's",
         ["flowstone.partitions_until"] = "no tenant's",
@@ -40,7 +41,7 @@ public sealed partial class SourceTests
     // Constants of the code, role names, and tenants as Guids: nothing that a user wrote.
     static readonly string[] known =
     [
-        "{rest}", "{ExecutionRow.Columns}", "{NodeExecutionRow.Columns}", "{role}", "{tenants}", "{name}", "{LockKey}", "{TenantPolicies.", "{Horizon.Days}",
+        "{rest}", "{Tree}", "{Held}", "{WriteGroup.Payload}", "{Payload}", "{NewRun}", "{Queued}", "{ExecutionRow.Columns}", "{NodeExecutionRow.Columns}", "{role}", "{tenants}", "{name}", "{LockKey}", "{TenantPolicies.", "{Horizon.Days}",
         "{ShortestHorizon.Days}", "{table}", "{AppRole}", "{policy.", "{check}", "{condition}", "{column}", "{QueueSql.", "{First}",
         "{All", "{most}", "{branch}", "{string.Join(\" union all ", "{alias}", "{workflow}", "{comparison}", "{Add(P(", "{end}", "{Joined}", "{Order}", "{Ended}", "{Expired}", "{(limits ? ", "{(has.", "{(thorough ? ",
     ];
