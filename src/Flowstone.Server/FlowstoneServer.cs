@@ -31,6 +31,7 @@ public static class FlowstoneServer
         builder.Services.AddSessionAuthentication();
         builder.Services.AddServerHealth();
         builder.Services.AddSingleton<PayloadSweepJob>().AddHostedService(provider => provider.GetRequiredService<PayloadSweepJob>());
+        builder.Services.AddHostedService<MaintenanceJob>();
         builder.Services.AddServerOpenApi();
         builder.Services.AddRazorComponents();
         builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider();   // only the sign-in form's antiforgery token needs keys, for minutes
@@ -63,6 +64,7 @@ public static class FlowstoneServer
         api.MapTeams();
         api.MapWorkflows();
         api.MapExecutions();
+        api.MapExecutionControl();
         api.MapWork();
         api.MapPayloadPolicies();
         return app;

@@ -23,6 +23,16 @@ public static class FlowstoneServices
         return services;
     }
 
+    /// <summary>The options of a process without a host: a command.</summary>
+    internal static FlowstoneOptions FromEnvironment()
+    {
+        var configuration = new ConfigurationBuilder().AddEnvironmentVariables().Build();
+        var options = new FlowstoneOptions();
+        configuration.GetSection("Flowstone").Bind(options);
+        ReadEnvironment(options, configuration);
+        return options;
+    }
+
     // The names that the platform's operators know (design section 9).
     static void ReadEnvironment(FlowstoneOptions options, IConfiguration configuration)
     {

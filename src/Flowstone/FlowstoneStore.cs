@@ -39,6 +39,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
         PayloadSweeper = payloads.Sweeper(Tenants);
         Statistics = new StatisticsFold(app, Tenants);
         Queue = new ExecutionQueue(app, worker, clock, nodes, payloads, writes, lanes, news);
+        Retention = new ExecutionRetention(app, worker, clock);
         Health = new DatabaseHealth(source);
     }
 
@@ -59,6 +60,9 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     /// <summary>Tidies the object store.</summary>
     public PayloadSweeper PayloadSweeper { get; }
+
+    /// <summary>Deletes what finished long ago; the server does it once a day.</summary>
+    public ExecutionRetention Retention { get; }
 
     /// <summary>Whether the database can be used, and if not, why.</summary>
     public DatabaseHealth Health { get; }

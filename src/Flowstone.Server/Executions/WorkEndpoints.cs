@@ -27,7 +27,7 @@ static class WorkEndpoints
         work.MapPost("/release", Release);
         work.MapPost("/give-back", GiveBack);
         work.MapPost("/wait", Wait);
-        work.MapPost("/payloads", StorePayload).Accepts<byte[]>("*/*").WithMetadata(new RequestSizeLimitAttribute(MaxPayloadBytes));
+        work.MapPost("/payloads", StorePayload).Accepts<Stream>("*/*").WithMetadata(new RequestSizeLimitAttribute(MaxPayloadBytes));
     }
 
     static async Task<Ok<ClaimedWork>> Claim(ClaimWork request, TenantScope tenant, FlowstoneStore store, CancellationToken cancellationToken)

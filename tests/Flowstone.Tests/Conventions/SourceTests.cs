@@ -18,6 +18,10 @@ public sealed partial class SourceTests
         ["from flowstone.executions e {joins} {conditions}"] = "the conditions begin with the tenant",
         ["payload_overflow, seal_payloads from flowstone.tenants where id = $1"] = "the tenant's own row",
         ["update flowstone.tenants set payload_limit"] = "the tenant's own row",
+        ["select id, slug, (settings ->> 'retentionDays')::int from flowstone.tenants"] = "the directory of tenants, as the worker's role",
+        ["update flowstone.tenants set settings ="] = "the tenant is the row",
+        ["flowstone.expire_partition"] = "a week of all tenants, as the worker's role",
+        ["where i.inhparent = 'flowstone.executions'::regclass"] = "the catalogue",
         ["flowstone.schema_migrations"] = "no tenant's",
         ["flowstone.create_partitions"] = "no tenant's",
         ["flowstone.partitions_until"] = "no tenant's",
@@ -38,7 +42,7 @@ public sealed partial class SourceTests
     [
         "{rest}", "{ExecutionRow.Columns}", "{NodeExecutionRow.Columns}", "{role}", "{tenants}", "{name}", "{LockKey}", "{TenantPolicies.", "{Horizon.Days}",
         "{ShortestHorizon.Days}", "{table}", "{AppRole}", "{policy.", "{check}", "{condition}", "{column}", "{QueueSql.", "{First}",
-        "{All", "{most}", "{branch}", "{string.Join(\" union all ", "{alias}", "{workflow}", "{comparison}", "{Add(P(", "{end}", "{Joined}", "{Order}", "{Ended}",
+        "{All", "{most}", "{branch}", "{string.Join(\" union all ", "{alias}", "{workflow}", "{comparison}", "{Add(P(", "{end}", "{Joined}", "{Order}", "{Ended}", "{Expired}", "{(limits ? ", "{(has.", "{(thorough ? ",
     ];
 
     [Fact]

@@ -12,7 +12,7 @@ public sealed class WorkerTests(TestDatabase database)
     {
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync(input: TestTenant.Json("7"));
-        await using var worker = new RunningWorker(tenant, async work => await work.InputAsync());
+        await using var worker = new RunningWorker(database, tenant, async work => await work.InputAsync());
 
         var finished = await tenant.FinishedAsync(execution.Id);
 
@@ -27,7 +27,7 @@ public sealed class WorkerTests(TestDatabase database)
         var workflow = await tenant.CreateWorkflowAsync();
         var executions = await Task.WhenAll(Enumerable.Range(0, 30).Select(_ => tenant.StartAsync(workflow)));
         var (now, most) = (0, 0);
-        await using var worker = new RunningWorker(tenant, async _ =>
+        await using var worker = new RunningWorker(database, tenant, async _ =>
         {
             most = Math.Max(most, Interlocked.Increment(ref now));
             await Task.Delay(20);
@@ -45,7 +45,7 @@ public sealed class WorkerTests(TestDatabase database)
     {
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
-        await using var worker = new RunningWorker(tenant, _ => throw new FormatException("No such date.", new IOException("cut")));
+        await using var worker = new RunningWorker(database, tenant, _ => throw new FormatException("No such date.", new IOException("cut")));
 
         var finished = await tenant.FinishedAsync(execution.Id);
 
@@ -58,7 +58,7 @@ public sealed class WorkerTests(TestDatabase database)
     {
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
-        await using var worker = new RunningWorker(tenant, _ => Task.FromResult(WorkResult.Failed("NO_STOCK", "Sold out.")));
+        await using var worker = new RunningWorker(database, tenant, _ => Task.FromResult(WorkResult.Failed("NO_STOCK", "Sold out.")));
 
         var finished = await tenant.FinishedAsync(execution.Id);
 
@@ -71,7 +71,7 @@ public sealed class WorkerTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
         using var end = new CancellationTokenSource();
-        await using var worker = new RunningWorker(tenant, async work =>
+        await using var worker = new RunningWorker(database, tenant, async work =>
         {
             await Task.Delay(Timeout.Infinite, deaf ? end.Token : work.CancellationToken);
             return done;
@@ -89,7 +89,7 @@ public sealed class WorkerTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
         var began = new TaskCompletionSource();
-        await using var worker = new RunningWorker(tenant, async work =>
+        await using var worker = new RunningWorker(database, tenant, async work =>
         {
             began.SetResult();
             await Task.Delay(1500, work.CancellationToken);
@@ -113,7 +113,7 @@ public sealed class WorkerTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
         var (began, ended) = (new TaskCompletionSource(), new TaskCompletionSource<Exception?>());
-        await using var worker = new RunningWorker(tenant, async work =>
+        await using var worker = new RunningWorker(database, tenant, async work =>
         {
             began.SetResult();
             try
@@ -144,7 +144,7 @@ public sealed class WorkerTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
         var (began, ended) = (new TaskCompletionSource(), new TaskCompletionSource());
-        await using var worker = new RunningWorker(tenant, async work =>
+        await using var worker = new RunningWorker(database, tenant, async work =>
         {
             began.SetResult();
             await Task.Delay(Timeout.Infinite, work.CancellationToken).ContinueWith(_ => ended.SetResult(), TaskScheduler.Default);
@@ -165,7 +165,7 @@ public sealed class WorkerTests(TestDatabase database)
         var workflow = await tenant.CreateWorkflowAsync();
         var running = await tenant.StartAsync(workflow);
         var began = new TaskCompletionSource();
-        await using var worker = new RunningWorker(tenant, async work =>
+        await using var worker = new RunningWorker(database, tenant, async work =>
         {
             began.SetResult();
             await Task.Delay(Timeout.Infinite, work.Stopping).ContinueWith(_ => { }, TaskScheduler.Default);
@@ -188,7 +188,7 @@ public sealed class WorkerTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
         var began = new TaskCompletionSource();
-        await using var worker = new RunningWorker(tenant, async work =>
+        await using var worker = new RunningWorker(database, tenant, async work =>
         {
             await work.StepAsync("n0", async step =>
             {
@@ -213,7 +213,7 @@ public sealed class WorkerTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
         var times = 0;
-        await using var worker = new RunningWorker(tenant, _ => ++times < 3
+        await using var worker = new RunningWorker(database, tenant, _ => ++times < 3
             ? throw new TransientWorkException("The service is busy.", delay: TimeSpan.FromSeconds(1)) : Task.FromResult<WorkResult>(done));
 
         await Until.TrueAsync(async () =>

@@ -24,7 +24,7 @@ namespace Flowstone.Data.Migrations
 
         // "Contains" is not leakproof, so under row-level security PostgreSQL asks it only of rows that the policy let through, and never
         // of an index. The owner asks for the application, for one tenant, which must be among those of the transaction; the policy that
-        // lets it read is "find_errors" (TenantPolicies). Composed, so that each call is planned for its own values.
+        // lets it read is "owner" (TenantPolicies). Composed, so that each call is planned for its own values.
         const string FindErrorsFunction = """
             create function flowstone.find_errors(tenant uuid, pattern text, workflow uuid, statuses text[], since uuid, below uuid, most int) returns setof uuid
             language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$

@@ -64,7 +64,7 @@ public sealed partial class ExecutionRepository
     async Task StartAsync(IReadOnlyList<StartCall> starts, NpgsqlTransaction transaction, CancellationToken cancellationToken)
     {
         var group = new WriteGroup(starts, clock);
-        await database.WithinAsync(transaction, group.StartStatements(), group.Learn, cancellationToken);
+        await database.WithinAsync(transaction, group.Statements(), group.Learn, cancellationToken);
         foreach (var start in starts)
             if (start.Refusal is { } refusal)
                 throw refusal;

@@ -1,4 +1,5 @@
 using System.IO.Compression;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 
 namespace Flowstone.Executions;
@@ -20,7 +21,11 @@ public sealed class PayloadContent : IAsyncDisposable
 
     public ValueTask DisposeAsync() => Body.DisposeAsync();
 
-    internal static PayloadContent Of(PayloadBody body) => new(new MemoryStream(body.Bytes.ToArray(), writable: false), body.ContentType, body.Bytes.Length, body.WholeSizeBytes);
+    internal static PayloadContent Of(PayloadBody body)
+    {
+        var bytes = MemoryMarshal.TryGetArray(body.Bytes, out var array) ? array : body.Bytes.ToArray();
+        return new(new MemoryStream(bytes.Array!, bytes.Offset, bytes.Count, writable: false), body.ContentType, body.Bytes.Length, body.WholeSizeBytes);
+    }
 }
 
 /// <summary>Decodes an object and complains at its end if its bytes are not those that its key names.</summary>

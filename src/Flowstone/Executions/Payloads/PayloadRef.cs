@@ -18,6 +18,8 @@ public sealed class PayloadRef : IEquatable<PayloadRef>
     /// <summary>The key in <c>payloads</c>; null if the payload is inline.</summary>
     internal byte[]? Hash => Stored[0] == Hashed ? Stored[1..] : null;
 
+    internal bool IsInline => Stored[0] == Inline;
+
     /// <summary>The payload itself, if it is so short that it needs no row; else null.</summary>
     public PayloadBody? Value => Stored[0] == Inline ? new PayloadBody(Stored.AsMemory(1)) : null;
 

@@ -9,14 +9,18 @@ sealed class PayloadRows(PayloadStore store, EffectivePolicy policy, Id<Tenant> 
     /// <summary>What PostgreSQL is asked to hold in one row; more goes to the object store, or nowhere.</summary>
     public const int MostInRow = 64 * 1024 * 1024;
 
-    Dictionary<PayloadRef, StoredPayload>? rows;
+    // Most calls bring one or two; who brings many gets an index.
+    const int FewRows = 8;
+
+    List<StoredPayload>? rows;
+    HashSet<Guid>? index;
     List<(ObjectKey Key, byte[] Content)>? objects;
     List<(PayloadRef Name, string Field)>? named;
 
     /// <summary>What the rows weigh on the way to the database.</summary>
     public long Bytes { get; private set; }
 
-    public IReadOnlyCollection<StoredPayload> Rows => rows?.Values ?? (IReadOnlyCollection<StoredPayload>)[];
+    public IReadOnlyList<StoredPayload> Rows => rows ?? (IReadOnlyList<StoredPayload>)[];
 
     /// <param name="field">Where the caller finds it, with {0} for <paramref name="index"/>: made to text only where it is told.</param>
     /// <returns>What names the payload; null if there is none.</returns>
@@ -34,10 +38,10 @@ sealed class PayloadRows(PayloadStore store, EffectivePolicy policy, Id<Tenant> 
         if (body.Bytes.Length > MostInRow && !spill)
             spill = store.HasObjects ? true : throw TooLarge(body, MostInRow, field, index);
 
-        if (policy.Seal)
-            return Keep(PayloadRef.Of(store.Sealer.Name(tenantId, executionId, body.Hash)), body, spill);
-        var name = PayloadRef.Of(body, inline: true);
-        return name.Hash is null ? name : Keep(name, body, spill);
+        var name = policy.Seal ? PayloadRef.Of(store.Sealer.Name(tenantId, executionId, body.Hash)) : PayloadRef.Of(body, inline: true);
+        if (!name.IsInline)
+            Keep(name.Hash!, body, spill);
+        return name;
     }
 
     /// <summary>What the caller names instead of sending it again.</summary>
@@ -62,15 +66,14 @@ sealed class PayloadRows(PayloadStore store, EffectivePolicy policy, Id<Tenant> 
     public void Remember()
     {
         if (rows is not null)
-            foreach (var row in rows.Values)
+            foreach (var row in rows)
                 store.Recent.Add(executionId, row.Hash);
     }
 
-    PayloadRef Keep(PayloadRef name, PayloadBody body, bool spill)
+    void Keep(byte[] hash, PayloadBody body, bool spill)
     {
-        var hash = name.Hash!;
-        if (rows?.ContainsKey(name) is true || store.Recent.Contains(executionId, hash))
-            return name;
+        if (Has(hash) || store.Recent.Contains(executionId, hash))
+            return;
         var (encoding, stored) = body.Encode();
         if (policy.Seal)
             stored = store.Sealer.Seal(new PayloadPlace(tenantId, executionId, hash), stored);
@@ -79,14 +82,19 @@ sealed class PayloadRows(PayloadStore store, EffectivePolicy policy, Id<Tenant> 
             (objects ??= []).Add((key, stored));
         else
             Bytes += stored.Length;
-        (rows ??= []).Add(name, new StoredPayload(hash, body.ContentType, encoding, body.Bytes.Length, key is null ? stored : null)
+        (rows ??= []).Add(new StoredPayload(hash, body.ContentType, encoding, body.Bytes.Length, key is null ? stored : null)
         {
             ObjectKey = key?.Text,
             Sealed = policy.Seal,
             WholeSizeBytes = body.WholeSizeBytes,
         });
-        return name;
+        if (rows.Count == FewRows)
+            index = [.. rows.Select(row => new Guid(row.Hash))];
+        else
+            index?.Add(new Guid(hash));
     }
+
+    bool Has(byte[] hash) => index?.Contains(new Guid(hash)) ?? rows?.Exists(row => row.Hash.AsSpan().SequenceEqual(hash)) ?? false;
 
     async Task GetReadyAsync(TenantDatabase database, CancellationToken cancellationToken)
     {
@@ -94,7 +102,7 @@ sealed class PayloadRows(PayloadStore store, EffectivePolicy policy, Id<Tenant> 
         {
             var there = await PayloadStore.FindNamesAsync(database, executionId, [.. named.Select(n => n.Name.Hash!)], cancellationToken);
             foreach (var (name, field) in named)
-                if (rows?.ContainsKey(name) is not true && !there.Contains(name))
+                if (!Has(name.Hash!) && !there.Contains(name))
                     throw new InvalidInputException(field, "names no payload of this execution.");
         }
         foreach (var (key, content) in objects ?? [])

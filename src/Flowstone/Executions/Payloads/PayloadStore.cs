@@ -69,9 +69,15 @@ sealed class PayloadStore(Database app, TimeProvider clock, PayloadSettings sett
         rows.Remember();
     }
 
+    /// <summary>Which of these are stored with the execution, or with one that it retries or was forked from.</summary>
     public static async Task<HashSet<PayloadRef>> FindNamesAsync(TenantDatabase database, Id<Execution> executionId, byte[][] hashes, CancellationToken cancellationToken)
-        => [.. await database.QueryAsync("select hash from flowstone.payloads where tenant_id = $1 and execution_id = $2 and hash = any($3)", [P(executionId), P(hashes)],
-            row => PayloadRef.Of(row.GetFieldValue<byte[]>(0)), cancellationToken)];
+        => [.. await database.QueryAsync("""
+            with recursive origins as (
+                select $2 as id
+                union select coalesce(e.retry_of, e.forked_from) from origins o join flowstone.executions e on e.tenant_id = $1 and e.id = o.id
+                       where coalesce(e.retry_of, e.forked_from) is not null)
+            select p.hash from origins o join flowstone.payloads p on p.tenant_id = $1 and p.execution_id = o.id and p.hash = any($3)
+            """, [P(executionId), P(hashes)], row => PayloadRef.Of(row.GetFieldValue<byte[]>(0)), cancellationToken)];
 
     /// <summary>The whole payload; null if there is none of that name.</summary>
     public async Task<PayloadBody?> FindAsync(TenantDatabase database, Id<Execution> executionId, PayloadRef name, CancellationToken cancellationToken)

@@ -1,5 +1,6 @@
 using Flowstone.Data;
 using Flowstone.Tenancy;
+using Npgsql;
 
 namespace Flowstone.Executions;
 
@@ -106,13 +107,46 @@ public sealed partial class ExecutionQueue
         Check([lease]);
         if (starts.Count + finishes.Count == 0)
             return;
+        var (call, rows) = await PrepareAsync(lease, starts, finishes, cancellationToken);
+        await writes.WriteAsync(call, cancellationToken);
+        rows.Remember();
+    }
+
+    /// <summary>
+    /// Records within a transaction of the caller's, on the same database: what the step did there and its record are committed together or not
+    /// at all. The transaction's own role and settings are as before afterwards. It holds the lease's row until it ends: keep it short.
+    /// </summary>
+    /// <param name="transaction">Of somebody who may become <c>flowstone_app</c>.</param>
+    /// <inheritdoc cref="RecordAsync(ExecutionLease, IReadOnlyList{NodeStart}, IReadOnlyList{NodeFinish}, CancellationToken)"/>
+    public async Task RecordAsync(
+        ExecutionLease lease, IReadOnlyList<NodeStart> starts, IReadOnlyList<NodeFinish> finishes, NpgsqlTransaction transaction, CancellationToken cancellationToken = default)
+    {
+        Check([lease]);
+        if (starts.Count + finishes.Count == 0)
+            return;
+        var (call, _) = await PrepareAsync(lease, starts, finishes, cancellationToken);
+        var group = new WriteGroup([call], clock);
+        try
+        {
+            await new TenantDatabase(app, lease.TenantId).WithinAsync(transaction, group.Statements(), group.Learn, cancellationToken);
+        }
+        catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
+        {
+            throw explained;
+        }
+        if (call.Refusal is { } refusal)
+            throw refusal;
+    }
+
+    async ValueTask<(RecordCall Call, PayloadRows Rows)> PrepareAsync(
+        ExecutionLease lease, IReadOnlyList<NodeStart> starts, IReadOnlyList<NodeFinish> finishes, CancellationToken cancellationToken)
+    {
         var database = new TenantDatabase(app, lease.TenantId);
         var defined = await nodes.GetAsync(database, lease.ExecutionId, cancellationToken);
         var rows = await payloads.OpenAsync(lease.TenantId, defined.WorkflowId, lease.ExecutionId, cancellationToken);
         var steps = NodeWrites.Merge(starts, finishes, defined.ById, rows, clock.Now());
         await rows.ReadyAsync(database, cancellationToken);
-        await writes.WriteAsync(new RecordCall(lease, steps, rows), cancellationToken);
-        rows.Remember();
+        return (new RecordCall(lease, steps, rows), rows);
     }
 
     /// <summary>Ends an execution. Nobody else can claim or write it afterwards.</summary>

@@ -11,7 +11,7 @@ namespace Flowstone.Executions;
 sealed class GroupCommit : IAsyncDisposable
 {
     // More lanes make smaller groups and more commits; with one, nothing is prepared while the database commits.
-    const int Lanes = 2;
+    static readonly int Lanes = int.Parse(Environment.GetEnvironmentVariable("FLOWSTONE_LANES") ?? "2");
     const int MostCalls = 256;
     const long MostBytes = 8 * 1024 * 1024;
 

@@ -261,8 +261,16 @@ sealed class WriteGroup
 
     public async Task CommitAsync(Database database)
     {
+        await database.TransactAsync(tenants, [new(Database.ByKeyOnly), .. Statements()], Learn, CancellationToken.None);
+        Queued.AddRange(starts.Where(s => s.Call.Version is not null).Select(s => new QueuedWork(s.Call.TenantId, s.Call.Execution.Priority, s.Call.Request.DueAt)));
+    }
+
+
+    /// <summary>What the group writes, for a transaction that has the role and the tenants.</summary>
+    public List<Statement> Statements()
+    {
         marks = 0;
-        var statements = new List<Statement> { new(Database.ByKeyOnly) };
+        var statements = new List<Statement>();
         if (starts.Count > 0)
             statements.Add(StartStatement());
         if (ends.Count > 0)
@@ -277,16 +285,8 @@ sealed class WriteGroup
             statements.Add(FinishStatement());
         if (ends.Count > 0)
             statements.Add(EndStatement());
-        await database.TransactAsync(tenants, statements, Learn, CancellationToken.None);
-        Queued.AddRange(starts.Where(s => s.Call.Version is not null).Select(s => new QueuedWork(s.Call.TenantId, s.Call.Execution.Priority, s.Call.Request.DueAt)));
+        return statements;
     }
-
-    /// <summary>For a transaction of somebody else's: only starts.</summary>
-    public IReadOnlyList<Statement> StartStatements() => [StartStatement()];
-
-    /// <summary>For a transaction of somebody else's: only records.</summary>
-    public IReadOnlyList<Statement> RecordStatements()
-        => [.. bodies.Count > 0 ? [BodiesStatement()] : Array.Empty<Statement>(), .. begun.Count > 0 ? [BeginStatement()] : Array.Empty<Statement>(), .. finished.Count > 0 ? [FinishStatement()] : Array.Empty<Statement>()];
 
     /// <summary>After the connection was lost: whether the group was committed, and then what became of each call.</summary>
     /// <returns>False if nothing was stored, and now never will be.</returns>

@@ -93,6 +93,22 @@ public sealed class PayloadReuseTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task A_retry_may_name_what_lies_with_the_execution_that_it_retries()
+    {
+        var tenant = await database.NewTenantAsync();
+        var first = await tenant.StartAsync(input: body);
+        await tenant.Queue.FinishAsync(Assert.Single(await tenant.ClaimAsync()).Lease, new ExecutionOutcome { Status = ExecutionStatus.Failed });
+        await tenant.Scope.Executions.RetryAsync(first.Id);
+        var retry = Assert.Single(await tenant.ClaimAsync());
+
+        await tenant.Queue.RecordAsync(retry.Lease, [new NodeStart { NodeId = "n0", InputRef = retry.Execution.Input }], []);
+        await tenant.Queue.RecordAsync(retry.Lease, [Start("n1", body)], []);   // which is not taken to be stored with the retry
+
+        Assert.Equal(1, await CountAsync(retry));
+        Assert.NotNull(await tenant.Scope.Executions.FindPayloadAsync(retry.Execution.Id, retry.Execution.Input!));
+    }
+
+    [Fact]
     public async Task Nothing_is_stored_under_a_lease_that_is_lost()
     {
         var tenant = await database.NewTenantAsync();

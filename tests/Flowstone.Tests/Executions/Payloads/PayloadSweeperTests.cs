@@ -3,7 +3,7 @@ using Flowstone.Executions;
 
 namespace Flowstone.Tests.Executions.Payloads;
 
-/// <summary>A database of its own, because the sweeper goes over all tenants.</summary>
+/// <summary>The sweeper goes over all tenants, but each test's store has the objects of its own tenant alone.</summary>
 public sealed class PayloadSweeperTests(TestDatabase database)
 {
     static readonly TimeSpan grace = TimeSpan.FromHours(24);
@@ -36,6 +36,34 @@ public sealed class PayloadSweeperTests(TestDatabase database)
         Assert.Equal(new PayloadSweep(1, 1), await tenant.Store.PayloadSweeper.SweepAsync());
         Assert.Equal([stranger], folder.Files);
         Assert.False(Directory.Exists(Path.GetDirectoryName(Path.Combine(folder.Path, orphan.Text))));
+    }
+
+    [Fact]
+    public async Task A_writer_that_dies_between_object_and_row_leaves_an_orphan_and_no_row()
+    {
+        using var folder = new ObjectFolder();
+        var tenant = await database.NewTenantAsync(new PayloadSettings(new DyingStore(new FolderObjectStore(folder.Path)), SpillAbove: 1_000));
+
+        await Assert.ThrowsAsync<InvalidOperationException>(() => tenant.StartAsync(input: large));
+
+        Assert.Equal(0, await database.ScalarAsync<long>($"select count(*) from flowstone.executions where tenant_id = '{tenant.Id}'"));
+        Assert.Single(folder.Files);
+        tenant.Clock.Advance(2 * grace);
+        Assert.Equal(new PayloadSweep(1, 1), await tenant.Store.PayloadSweeper.SweepAsync());
+        Assert.Empty(folder.Files);
+    }
+
+    sealed class DyingStore(ObjectStore inner) : ObjectStore
+    {
+        public override async Task PutAsync(ObjectKey key, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
+        {
+            await inner.PutAsync(key, content, cancellationToken);
+            throw new InvalidOperationException("killed");
+        }
+
+        public override Task<Stream?> OpenAsync(ObjectKey key, CancellationToken cancellationToken) => inner.OpenAsync(key, cancellationToken);
+        public override IAsyncEnumerable<ObjectKey> ListAsync(Id<Flowstone.Tenancy.Tenant> tenant, DateOnly before, CancellationToken cancellationToken) => inner.ListAsync(tenant, before, cancellationToken);
+        public override Task DeleteAsync(ObjectKey key, CancellationToken cancellationToken) => inner.DeleteAsync(key, cancellationToken);
     }
 
     [Fact]
