@@ -8,12 +8,13 @@ Option<double> seconds = new("--seconds") { Description = "Length of a round.", 
 Option<int[]> inFlight = new("--in-flight") { Description = "Callers at the same time; several are measured one after the other.", AllowMultipleArgumentsPerToken = true, Recursive = true };
 Option<int> pool = new("--pool") { Description = "Connections of Flowstone's store.", DefaultValueFactory = _ => 10, Recursive = true };
 Option<int> floorConnections = new("--floor-connections") { Description = "Connections of the hand-written group commit.", DefaultValueFactory = _ => 2, Recursive = true };
-Option<bool> fresh = new("--fresh") { Description = "Do not analyze: as in the first minute of a new database.", Recursive = true };
+Option<string[]> only = new("--only") { Description = "Measure only these sides: for a profiler.", AllowMultipleArgumentsPerToken = true, Recursive = true };
+Option<bool> fresh = new("--fresh") { Description = "Without history and statistics: as in the first minute of a new database.", Recursive = true };
 Option<bool> save = new("--save") { Description = "Write the figures into bench/results.md.", Recursive = true };
 
 var root = new RootCommand("Flowstone's benchmarks. Each asks a question and knows the hand-written floor.")
 {
-    database, rounds, seconds, inFlight, pool, floorConnections, fresh, save,
+    database, rounds, seconds, inFlight, pool, floorConnections, only, fresh, save,
     Benchmark("runs", "How many whole durable runs of ten nodes a second, against a hand-written group commit?", RunsBenchmark.RunAsync, 1, 8, 32, 256),
 };
 return await root.Parse(args).InvokeAsync();
@@ -25,7 +26,7 @@ Command Benchmark(string name, string question, Func<Settings, Task> run, params
     {
         var asked = arguments.GetValue(inFlight);
         await run(new Settings(arguments.GetValue(database), arguments.GetValue(rounds), arguments.GetValue(seconds), asked is [_, ..] ? asked : levels,
-            arguments.GetValue(pool), arguments.GetValue(floorConnections), arguments.GetValue(fresh), arguments.GetValue(save)));
+            arguments.GetValue(pool), arguments.GetValue(floorConnections), arguments.GetValue(only) ?? [], arguments.GetValue(fresh), arguments.GetValue(save)));
         return 0;
     });
     return command;

@@ -5,8 +5,9 @@ namespace Flowstone.Benchmarks;
 /// <summary>What one side did in one round.</summary>
 /// <param name="PerSecond">Completed runs within the window.</param>
 /// <param name="P50">Of a whole run.</param>
-/// <param name="Idle">How much of the machine was used by others just before.</param>
-sealed record Round(double PerSecond, TimeSpan P50, TimeSpan P99, double Idle, double Stolen, Cost? Cost);
+/// <param name="Others">How much of the machine was used by others meanwhile: neither the caller nor PostgreSQL.</param>
+/// <param name="Stolen">How much the hypervisor gave to other machines.</param>
+sealed record Round(double PerSecond, TimeSpan P50, TimeSpan P99, double Others, double Stolen, Cost Cost);
 
 /// <summary>What a run cost the server and the client.</summary>
 sealed record Cost(double Commits, double WalBytes, TimeSpan Client, TimeSpan Server);

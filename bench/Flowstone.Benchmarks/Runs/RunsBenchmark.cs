@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Flowstone.Benchmarks.Runs;
 
 /// <summary>
@@ -13,17 +11,19 @@ static class RunsBenchmark
         await using var server = await BenchmarkServer.StartAsync(settings.Database);
         Comparison.Print($"{Machine.Describe()}; {await server.DescribeAsync()}; load {Machine.Load()}");
         var database = await RunsDatabase.CreateAsync(server);
+        if (!settings.Fresh)
+            await database.AddHistoryAsync(20_000);
         await using var flowstone = new FlowstoneRuns(database, settings.Pool);
         await using var floor = new GroupCommitFloor(database, settings.FloorConnections);
         await using var plain = await PlainNpgsql.ConnectAsync(database);
-        var table = new Table("in flight", "flowstone/s", "floor/s", "of the floor", "plain/s", "of plain", "p50 ms", "p99 ms");
+        var table = new Table("in flight", "flowstone/s", "p50 ms", "p99 ms", "floor/s", "of the floor", "plain/s", "of plain");
         foreach (var callers in settings.InFlight)
         {
-            IRunStore[] sides = callers == 1 ? [flowstone, floor, plain] : [flowstone, floor];
+            IRunStore[] sides = [.. new IRunStore[] { flowstone, floor, plain }.Where(side => settings.Measures(side.Name) && (callers == 1 || side != plain))];
             var rounds = await new Comparison(server, RunsDatabase.Name, settings).RunAsync(callers, [.. sides.Select(side => (side.Name, Once(side)))]);
-            table.Add($"{callers}", Number(rounds[0].PerSecond()), Number(rounds[1].PerSecond()), Ratio(rounds[0], rounds[1]),
-                callers == 1 ? Number(rounds[2].PerSecond()) : "", callers == 1 ? Ratio(rounds[0], rounds[2]) : "",
-                Number(Medians.Of(rounds[0].Select(r => r.P50.TotalMilliseconds))), Number(Medians.Of(rounds[0].Select(r => r.P99.TotalMilliseconds))));
+            var (ours, best, one) = (rounds.GetValueOrDefault("flowstone"), rounds.GetValueOrDefault("floor"), rounds.GetValueOrDefault("plain"));
+            table.Add($"{callers}", Figures.PerSecond(ours), Figures.Milliseconds(ours, r => r.P50), Figures.Milliseconds(ours, r => r.P99),
+                Figures.PerSecond(best), Figures.Ratio(ours, best), Figures.PerSecond(one), Figures.Ratio(ours, one));
         }
         Comparison.Print($"\n{table}");
     }
@@ -41,8 +41,4 @@ static class RunsBenchmark
         }
         await run.FinishAsync();
     };
-
-    static string Number(double value) => value.ToString(value < 100 ? "N1" : "N0", CultureInfo.InvariantCulture);
-
-    static string Ratio(IReadOnlyList<Round> rounds, IReadOnlyList<Round> against) => Medians.Ratio(rounds, against).ToString("0.00", CultureInfo.InvariantCulture);
 }

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Flowstone.Tenancy;
 using Flowstone.Workflows;
@@ -30,6 +31,28 @@ sealed record RunsDatabase(BenchmarkServer Server, Id<Tenant> TenantId, Guid Sha
         await connection.OpenAsync();
         await using var shard = new NpgsqlCommand("select shard_key from flowstone.tenants where id = $1", connection) { Parameters = { new() { Value = tenant.Id.Value } } };
         return new RunsDatabase(server, tenant.Id, (Guid)(await shard.ExecuteScalarAsync())!, workflow.Id);
+    }
+
+    /// <summary>
+    /// Finished runs of the last hours, and statistics: nobody works on an empty database, and plans that are made on one are bad for everybody.
+    /// </summary>
+    public async Task AddHistoryAsync(int runs)
+    {
+        const string Add = """
+            create function pg_temp.id_at(at timestamptz) returns uuid language sql volatile as $$
+                select overlay(overlay(md5(random()::text) placing lpad(to_hex((extract(epoch from at) * 1000)::bigint), 12, '0') from 1) placing '7' from 13)::uuid $$;
+            create temp table run as
+                select pg_temp.id_at(at) as id, at from (select now() - i * interval '100 ms' as at from generate_series(1, {0}) i) a;
+            insert into flowstone.executions (tenant_id, id, workflow_id, workflow_version, status, trigger, priority, created_at, due_at, started_at, finished_at, claims)
+                select '{1}', id, '{2}', 1, 'SUCCESS', 'MANUAL', 0, at, at, at, at + interval '50 ms', 1 from run order by id;
+            insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, status, started_at, finished_at, output_hash)
+                select '{1}', id, node, 0, 1, 'SUCCESS', at, at, substr(sha256(convert_to(node::text, 'UTF8')), 1, 16) from run, generate_series(0, {3}) node order by id, node;
+            insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body)
+                select '{1}', id, substr(sha256(convert_to(node::text, 'UTF8')), 1, 16), 'application/json', 'PLAIN', 1, convert_to(node::text, 'UTF8')
+                  from run, generate_series(0, {3}) node order by id, node;
+            """;
+        await Server.ExecuteAsync(Name, string.Format(CultureInfo.InvariantCulture, Add, runs, TenantId, WorkflowId, Nodes - 1));
+        await Server.ExecuteAsync(Name, "vacuum (analyze)");
     }
 
     public static FlowstoneStore Store(BenchmarkServer server, int pool) => new(
