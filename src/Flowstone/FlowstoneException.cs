@@ -10,7 +10,11 @@ public sealed class NotFoundException(string kind, object id) : FlowstoneExcepti
 public sealed class ConflictException(string message, Exception? cause = null) : FlowstoneException(message, cause);
 
 /// <summary>The database could not be reached or could not take the write. A call whose commit was under way may have taken effect.</summary>
-public sealed class UnavailableException(string message, Exception? cause = null) : FlowstoneException(message, cause);
+public sealed class UnavailableException(string message, Exception? cause = null) : FlowstoneException(message, cause)
+{
+    /// <summary>Whether the write may have taken effect all the same: the connection was lost before the answer came.</summary>
+    public bool OutcomeUnknown { get; init; }
+}
 
 /// <summary>The input breaks a rule; nothing was stored. <see cref="Errors"/> names each field.</summary>
 public sealed class InvalidInputException(IReadOnlyList<FieldError> errors)

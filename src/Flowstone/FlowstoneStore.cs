@@ -25,10 +25,11 @@ public sealed class FlowstoneStore : IAsyncDisposable
         (this.source, this.clock) = (source, clock);
         app = new Database(source, TenantPolicies.AppRole);
         var worker = new Database(source, TenantPolicies.WorkerRole);
-        writes = new GroupCommit(app);
+        var lanes = new QueueLanes();
+        writes = new GroupCommit(app, clock, work => lanes.Add(work, clock.Now()));
         Tenants = new TenantDirectory(app, worker, clock);
         SignIn = new SignIn(app, clock);
-        Queue = new ExecutionQueue(app, worker, clock, nodes, writes);
+        Queue = new ExecutionQueue(app, worker, clock, nodes, writes, lanes);
         Health = new DatabaseHealth(source);
     }
 

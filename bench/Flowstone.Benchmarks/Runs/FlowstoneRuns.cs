@@ -27,10 +27,10 @@ sealed class FlowstoneRuns(RunsDatabase database, int pool) : IRunStore
     sealed class Run(ExecutionQueue queue, ClaimedExecution claimed) : IRun
     {
         public Task StartNodeAsync(int node)
-            => queue.RecordAsync(claimed.Lease, claimed.Execution, [new NodeStart { NodeId = NodeIds[node] }], []);
+            => queue.RecordAsync(claimed.Lease, [new NodeStart { NodeId = NodeIds[node] }], []);
 
         public Task FinishNodeAsync(int node, double result)
-            => queue.RecordAsync(claimed.Lease, claimed.Execution, [],
+            => queue.RecordAsync(claimed.Lease, [],
                 [new NodeFinish { NodeId = NodeIds[node], Status = ExecutionStatus.Success, Output = Number(result) }]);
 
         public Task FinishAsync() => queue.FinishAsync(claimed.Lease, new ExecutionOutcome { Status = ExecutionStatus.Success });

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using System.Threading.Channels;
 using Flowstone.Executions;
@@ -25,14 +24,14 @@ sealed class GroupCommitFloor : IRunStore
     // in the queue is found again by its place (ctid); and a limit that is not known yet lets the planner expect a single row.
 
     const string StartExecutions = """
-        insert into flowstone.executions (tenant_id, id, workflow_id, workflow_version, status, trigger, priority, created_at, due_at, claims)
-        select $1, a.id, w.id, w.version, 'PENDING', 'MANUAL', 0, a.at, a.at, 0
+        insert into flowstone.executions (tenant_id, id, workflow_id, workflow_version, status, trigger, priority, created_at, due_at, claims, detached, retry_count, max_retries)
+        select $1, a.id, w.id, w.version, 'PENDING', 'MANUAL', 0, a.at, a.at, 0, false, 0, 3
           from unnest($2, $3, $4) a (id, workflow_id, at) join flowstone.workflows w on w.tenant_id = $1 and w.id = a.workflow_id
         """;
 
     const string QueueExecutions = """
-        insert into flowstone.execution_queue (shard_key, execution_id, tenant_id, priority, visible_at, fence)
-        select $2, a.id, $1, 0, now(), 0 from unnest($3) a (id)
+        insert into flowstone.execution_queue (shard_key, execution_id, tenant_id, workflow_id, priority, visible_at, fence)
+        select $2, a.id, $1, $4, 0, now(), 0 from unnest($3) a (id)
         """;
 
     const string StartNodes = """
@@ -45,12 +44,9 @@ sealed class GroupCommitFloor : IRunStore
 
     const string FinishNodes = """
         with held as materialized (
-            select $1 as tenant_id, a.* from (select * from unnest($3, $4, $5, $6, $7, $8) limit $9) a (execution_id, fence, node, at, hash, body), lateral (
-                select from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = a.execution_id and q.fence = a.fence for update) q),
-        outputs as (
-            insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body)
-            select tenant_id, execution_id, hash, 'application/json', 'PLAIN', length(body), body from held on conflict do nothing)
-        update flowstone.node_executions n set status = 'SUCCESS', finished_at = greatest(n.started_at, held.at), output_hash = held.hash from held
+            select $1 as tenant_id, a.* from (select * from unnest($3, $4, $5, $6, $7) limit $8) a (execution_id, fence, node, at, output), lateral (
+                select from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = a.execution_id and q.fence = a.fence for update) q)
+        update flowstone.node_executions n set status = 'SUCCESS', finished_at = greatest(n.started_at, held.at), output = held.output from held
          where n.tenant_id = held.tenant_id and n.execution_id = held.execution_id and n.node = held.node and n.iteration = 0 and n.attempt = 1 and n.status = 'RUNNING'
         """;
 
@@ -59,17 +55,22 @@ sealed class GroupCommitFloor : IRunStore
             select $1 as tenant_id, q.place, a.* from (select * from unnest($3, $4, $5) limit $6) a (execution_id, fence, at), lateral (
                 select q.ctid as place from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = a.execution_id and q.fence = a.fence for update) q),
         released as (
-            delete from flowstone.execution_queue q using held where q.ctid = held.place)
-        update flowstone.executions e set status = 'SUCCESS', finished_at = greatest(e.started_at, held.at) from held
-         where e.tenant_id = held.tenant_id and e.id = held.execution_id and e.status = 'RUNNING'
+            delete from flowstone.execution_queue q using held where q.ctid = held.place),
+        ended as (
+            update flowstone.executions e set status = 'SUCCESS', finished_at = greatest(e.started_at, held.at) from held
+             where e.tenant_id = held.tenant_id and e.id = held.execution_id and e.status = 'RUNNING'
+            returning e.workflow_id, e.due_at, e.started_at, e.finished_at)
+        insert into flowstone.execution_deltas (tenant_id, delta_id, workflow_id, hour, status, bucket, executions, duration_ms, wait_ms)
+        select $1, gen_random_uuid(), workflow_id, date_trunc('hour', finished_at, 'UTC'), 'SUCCESS', 0, count(*),
+               sum(extract(epoch from finished_at - started_at) * 1000), sum(extract(epoch from started_at - due_at) * 1000) from ended group by 3, 4
         """;
 
     // As flowstone_worker, which sees all tenants' queue rows.
     const string Claim = """
         with due as materialized (
             select * from (
-                select ctid as place from flowstone.execution_queue where visible_at <= now()
-                 order by priority desc, visible_at limit $1 for update skip locked) q limit $1),
+                select ctid as place from flowstone.execution_queue where tenant_id = $4 and priority = 0 and visible_at <= now()
+                 order by visible_at, execution_id limit $1 for update skip locked) q limit $1),
         taken as (
             update flowstone.execution_queue q set fence = q.fence + 1, worker = $2, visible_at = now() + $3 from due where q.ctid = due.place
             returning q.tenant_id, q.execution_id, q.fence)
@@ -107,8 +108,8 @@ sealed class GroupCommitFloor : IRunStore
 
         public Task FinishNodeAsync(int node, double result)
         {
-            var body = Encoding.UTF8.GetBytes(result.ToString(CultureInfo.InvariantCulture));
-            return floor.WriteAsync(new Call(Kind.FinishNode) { Id = id, Fence = fence, Node = node, Body = body, Hash = SHA256.HashData(body)[..16] });
+            byte[] output = [1, .. Encoding.UTF8.GetBytes(result.ToString(CultureInfo.InvariantCulture))];   // 1: a short JSON value, kept in the row
+            return floor.WriteAsync(new Call(Kind.FinishNode) { Id = id, Fence = fence, Node = node, Output = output });
         }
 
         public Task FinishAsync() => floor.WriteAsync(new Call(Kind.Finish) { Id = id, Fence = fence });
@@ -120,8 +121,7 @@ sealed class GroupCommitFloor : IRunStore
         public Guid Id { get; set; }
         public int Fence { get; set; }
         public int Node { get; init; }
-        public byte[]? Body { get; init; }
-        public byte[]? Hash { get; init; }
+        public byte[]? Output { get; init; }
         public DateTimeOffset At { get; set; }
     }
 
@@ -180,20 +180,20 @@ sealed class GroupCommitFloor : IRunStore
         if (Has(Kind.Start))
         {
             group.Add(StartExecutions, Rows(Kind.Start), Tenant(), Column(Kind.Start, c => c.Id), Column(Kind.Start, _ => database.WorkflowId.Value), Column(Kind.Start, c => c.At));
-            group.Add(QueueExecutions, Rows(Kind.Start), Tenant(), Shard(), Column(Kind.Start, c => c.Id));
+            group.Add(QueueExecutions, Rows(Kind.Start), Tenant(), Shard(), Column(Kind.Start, c => c.Id), Value(database.WorkflowId.Value));
         }
         if (Has(Kind.StartNode))
             group.Add(StartNodes, Rows(Kind.StartNode), [Tenant(), Shard(), .. Leases(Kind.StartNode), Column(Kind.StartNode, c => c.Node), Column(Kind.StartNode, c => c.At), Count(Kind.StartNode)]);
         if (Has(Kind.FinishNode))
             group.Add(FinishNodes, Rows(Kind.FinishNode),
                 [Tenant(), Shard(), .. Leases(Kind.FinishNode), Column(Kind.FinishNode, c => c.Node), Column(Kind.FinishNode, c => c.At),
-                 Column(Kind.FinishNode, c => c.Hash!), Column(Kind.FinishNode, c => c.Body!), Count(Kind.FinishNode)]);
+                 Column(Kind.FinishNode, c => c.Output!), Count(Kind.FinishNode)]);
         if (Has(Kind.Finish))
-            group.Add(Finish, Rows(Kind.Finish), [Tenant(), Shard(), .. Leases(Kind.Finish), Column(Kind.Finish, c => c.At), Count(Kind.Finish)]);
+            group.Add(Finish, [Tenant(), Shard(), .. Leases(Kind.Finish), Column(Kind.Finish, c => c.At), Count(Kind.Finish)]);
         if (Has(Kind.Claim))
         {
             group.Add("set local role flowstone_worker");
-            group.Add(Claim, Count(Kind.Claim), Value(Worker), Value(TimeSpan.FromSeconds(30)));
+            group.Add(Claim, Count(Kind.Claim), Value(Worker), Value(TimeSpan.FromSeconds(30)), Tenant());
         }
         return group.PrepareAsync();
 

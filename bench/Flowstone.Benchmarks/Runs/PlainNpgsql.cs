@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Security.Cryptography;
 using System.Text;
 using Flowstone.Executions;
 using Npgsql;
@@ -18,7 +17,7 @@ sealed class PlainNpgsql : IRunStore
         """;
 
     const string QueueExecution = """
-        insert into flowstone.execution_queue (shard_key, execution_id, tenant_id, priority, visible_at, fence) values ($2, $3, $1, 0, now(), 0)
+        insert into flowstone.execution_queue (shard_key, execution_id, tenant_id, workflow_id, priority, visible_at, fence) values ($2, $3, $1, $4, 0, now(), 0)
         """;
 
     const string StartNode = """
@@ -30,25 +29,25 @@ sealed class PlainNpgsql : IRunStore
 
     const string FinishNode = """
         with held as materialized (
-            select 1 from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = $3 and q.tenant_id = $1 and q.fence = $4 for update),
-        output as (
-            insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body)
-            select $1, $3, $7, 'application/json', 'PLAIN', length($8), $8 from held on conflict do nothing)
-        update flowstone.node_executions n set status = 'SUCCESS', finished_at = greatest(n.started_at, $6), output_hash = $7 from held
+            select 1 from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = $3 and q.tenant_id = $1 and q.fence = $4 for update)
+        update flowstone.node_executions n set status = 'SUCCESS', finished_at = greatest(n.started_at, $6), output = $7 from held
          where n.tenant_id = $1 and n.execution_id = $3 and n.node = $5 and n.iteration = 0 and n.attempt = 1 and n.status = 'RUNNING'
         """;
 
     const string Finish = """
         with released as (
-            delete from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = $3 and q.tenant_id = $1 and q.fence = $4 returning 1)
-        update flowstone.executions e set status = 'SUCCESS', finished_at = greatest(e.started_at, $5) from released
-         where e.tenant_id = $1 and e.id = $3 and e.status = 'RUNNING'
+            delete from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = $3 and q.tenant_id = $1 and q.fence = $4 returning 1),
+        ended as (
+            update flowstone.executions e set status = 'SUCCESS', finished_at = greatest(e.started_at, $5) from released
+             where e.tenant_id = $1 and e.id = $3 and e.status = 'RUNNING' returning e.*)
+        insert into flowstone.execution_deltas (tenant_id, delta_id, workflow_id, hour, status, bucket, executions, duration_ms, wait_ms)
+        select $1, gen_random_uuid(), workflow_id, date_trunc('hour', finished_at, 'UTC'), status, 0, 1, extract(epoch from finished_at - started_at) * 1000, extract(epoch from started_at - due_at) * 1000 from ended
         """;
 
     const string Claim = """
         with due as materialized (
-            select shard_key, execution_id from flowstone.execution_queue where visible_at <= now()
-             order by priority desc, visible_at limit 1 for update skip locked),
+            select shard_key, execution_id from flowstone.execution_queue where tenant_id = $3 and priority = 0 and visible_at <= now()
+             order by visible_at, execution_id limit 1 for update skip locked),
         taken as (
             update flowstone.execution_queue q set fence = q.fence + 1, worker = $1, visible_at = now() + $2 from due
              where q.shard_key = due.shard_key and q.execution_id = due.execution_id
@@ -59,7 +58,7 @@ sealed class PlainNpgsql : IRunStore
         """;
 
     /// <summary>Everything that a call may bring.</summary>
-    readonly record struct Call(Guid Id, int Fence, int Node, DateTimeOffset At, byte[] Hash, byte[] Body);
+    readonly record struct Call(Guid Id, int Fence, int Node, DateTimeOffset At, byte[] Output);
 
     readonly RunsDatabase database;
     readonly NpgsqlConnection connection;
@@ -87,12 +86,12 @@ sealed class PlainNpgsql : IRunStore
     {
         var t = New();
         t.Add(StartExecution, One, Tenant(), Id(t), Value(database.WorkflowId.Value), At(t));
-        t.Add(QueueExecution, One, Tenant(), Shard(), Id(t));
+        t.Add(QueueExecution, One, Tenant(), Shard(), Id(t), Value(database.WorkflowId.Value));
         start = await t.PrepareAsync();
 
         t = New();
         t.Add("set local role flowstone_worker");
-        t.Add(Claim, Value("bench"), Value(TimeSpan.FromSeconds(30)));
+        t.Add(Claim, Value("bench"), Value(TimeSpan.FromSeconds(30)), Tenant());
         claim = await t.PrepareAsync();
 
         t = New();
@@ -100,7 +99,7 @@ sealed class PlainNpgsql : IRunStore
         startNode = await t.PrepareAsync();
 
         t = New();
-        t.Add(FinishNode, One, Tenant(), Shard(), Id(t), Fence(t), Node(t), At(t), t.Input([], c => c.Hash), t.Input([], c => c.Body));
+        t.Add(FinishNode, One, Tenant(), Shard(), Id(t), Fence(t), Node(t), At(t), t.Input([], c => c.Output));
         finishNode = await t.PrepareAsync();
 
         t = New();
@@ -118,7 +117,7 @@ sealed class PlainNpgsql : IRunStore
         static NpgsqlParameter Value<T>(T value) => PreparedTransaction<Call>.Value(value);
     }
 
-    public Task StartAsync() => start.CommitAsync(new Call(Id<Execution>.New(clock).Value, 0, 0, clock.Now(), [], []));
+    public Task StartAsync() => start.CommitAsync(new Call(Id<Execution>.New(clock).Value, 0, 0, clock.Now(), []));
 
     public async Task<IRun?> ClaimAsync()
     {
@@ -133,15 +132,15 @@ sealed class PlainNpgsql : IRunStore
 
     sealed class Run(PlainNpgsql plain, Guid id, int fence) : IRun
     {
-        public Task StartNodeAsync(int node) => plain.startNode.CommitAsync(new Call(id, fence, node, plain.clock.Now(), [], []));
+        public Task StartNodeAsync(int node) => plain.startNode.CommitAsync(new Call(id, fence, node, plain.clock.Now(), []));
 
         public Task FinishNodeAsync(int node, double result)
         {
-            var body = Encoding.UTF8.GetBytes(result.ToString(CultureInfo.InvariantCulture));
-            return plain.finishNode.CommitAsync(new Call(id, fence, node, plain.clock.Now(), SHA256.HashData(body)[..16], body));
+            byte[] output = [1, .. Encoding.UTF8.GetBytes(result.ToString(CultureInfo.InvariantCulture))];   // 1: a short JSON value, kept in the row
+            return plain.finishNode.CommitAsync(new Call(id, fence, node, plain.clock.Now(), output));
         }
 
-        public Task FinishAsync() => plain.finish.CommitAsync(new Call(id, fence, 0, plain.clock.Now(), [], []));
+        public Task FinishAsync() => plain.finish.CommitAsync(new Call(id, fence, 0, plain.clock.Now(), []));
     }
 
     public async ValueTask DisposeAsync()

@@ -45,11 +45,8 @@ sealed record RunsDatabase(BenchmarkServer Server, Id<Tenant> TenantId, Guid Sha
                 select pg_temp.id_at(at) as id, at from (select now() - i * interval '100 ms' as at from generate_series(1, {0}) i) a;
             insert into flowstone.executions (tenant_id, id, workflow_id, workflow_version, status, trigger, priority, created_at, due_at, started_at, finished_at, claims)
                 select '{1}', id, '{2}', 1, 'SUCCESS', 'MANUAL', 0, at, at, at, at + interval '50 ms', 1 from run order by id;
-            insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, status, started_at, finished_at, output_hash)
-                select '{1}', id, node, 0, 1, 'SUCCESS', at, at, substr(sha256(convert_to(node::text, 'UTF8')), 1, 16) from run, generate_series(0, {3}) node order by id, node;
-            insert into flowstone.payloads (tenant_id, execution_id, hash, content_type, encoding, size_bytes, body)
-                select '{1}', id, substr(sha256(convert_to(node::text, 'UTF8')), 1, 16), 'application/json', 'PLAIN', 1, convert_to(node::text, 'UTF8')
-                  from run, generate_series(0, {3}) node order by id, node;
+            insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, status, started_at, finished_at, output)
+                select '{1}', id, node, 0, 1, 'SUCCESS', at, at, '\x01' || convert_to(node::text, 'UTF8') from run, generate_series(0, {3}) node order by id, node;
             """;
         await Server.ExecuteAsync(Name, string.Format(CultureInfo.InvariantCulture, Add, runs, TenantId, WorkflowId, Nodes - 1));
         await Server.ExecuteAsync(Name, "vacuum (analyze)");

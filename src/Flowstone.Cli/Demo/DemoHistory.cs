@@ -88,7 +88,7 @@ sealed class DemoHistory
                 });
             }
         }
-        await queue.RecordAsync(claimed.Lease, claimed.Execution, starts, finishes, cancellationToken);
+        await queue.RecordAsync(claimed.Lease, starts, finishes, cancellationToken);
         var failed = visits.Count > 0 && !visits[^1].Succeeds;
         await queue.FinishAsync(claimed.Lease, new ExecutionOutcome
         {

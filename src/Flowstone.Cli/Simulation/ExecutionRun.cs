@@ -35,8 +35,8 @@ sealed class ExecutionRun : IDisposable
     public static async Task<RunEnd> RunAsync(Crew crew, ClaimedExecution claimed, CancellationToken stop, CancellationToken kill)
     {
         var execution = claimed.Execution;
-        var given = execution.InputHash is { } hash
-            ? await crew.Patience.AskAsync(() => crew.Catalog.Scope(execution.TenantId).Executions.FindPayloadAsync(execution.Id, hash, kill), kill) : null;
+        var given = execution.Input is { } name
+            ? await crew.Patience.AskAsync(() => crew.Catalog.Scope(execution.TenantId).Executions.FindPayloadAsync(execution.Id, name, kill), kill) : null;
         if (given is null || SimulatedRun.Read(given.Bytes.Span) is not { } run)
             throw new SimulationException($"Execution {execution.Id} is not a simulation's: running it would give it made-up results. It was left alone; "
                 + "its worker gets it once the lease has run out. Use a tenant in which nothing else is under way.");
@@ -114,7 +114,7 @@ sealed class ExecutionRun : IDisposable
         if (starts.Length == 0 && ended is null)
             return;
         await Measurements.TimeAsync(crew.Measurements.Record,
-            () => crew.Store.Queue.RecordAsync(claimed.Lease, Execution, starts, ended is null ? [] : [ended.Finish], kill));
+            () => crew.Store.Queue.RecordAsync(claimed.Lease, starts, ended is null ? [] : [ended.Finish], kill));
         if (ended is { } done)
         {
             crew.Measurements.Step(done.Finish.Status == ExecutionStatus.Success, done.Finish.Output?.Bytes.Length ?? 0);

@@ -22,7 +22,7 @@ sealed class ResultCheck(Crew crew, IReadOnlySet<string> sessions, bool whole)
     static readonly TimeSpan Slack = TimeSpan.FromSeconds(10);
 
     readonly ConcurrentQueue<string> examples = new();
-    readonly ConcurrentDictionary<Guid, Id<Execution>> inputs = new();   // 16 bytes of hash: a Guid is only their container
+    readonly ConcurrentDictionary<PayloadRef, Id<Execution>> inputs = new();
     long executions, unfinished, steps, bodies, mismatches;
 
     public async Task<CheckReport> RunAsync(IReadOnlyCollection<JournalRun> runs, CancellationToken cancellationToken)
@@ -59,7 +59,7 @@ sealed class ResultCheck(Crew crew, IReadOnlySet<string> sessions, bool whole)
         foreach (var mismatch in RunCheck.Compare(graph, run, stored, nodes, whole))
             Report(id, mismatch);
         CheckAcknowledged(acknowledged, stored, nodes);
-        if (stored.InputHash is { Length: 16 } input && !inputs.TryAdd(new Guid(input), id))
+        if (stored.Input is { } input && !inputs.TryAdd(input, id))
             Report(id, "was started twice: another execution has the same input");
         if (new Mix(Mix.Key(run.Key, OfReadBack)).Fraction() < crew.Options.ReadBack)
             await ReadBackAsync(repository, stored, nodes, cancellationToken);
@@ -81,19 +81,18 @@ sealed class ResultCheck(Crew crew, IReadOnlySet<string> sessions, bool whole)
     }
 
     async Task<SimulatedRun?> ReadRunAsync(ExecutionRepository repository, Execution stored, CancellationToken cancellationToken)
-        => stored.InputHash is { } hash && await AskAsync(() => repository.FindPayloadAsync(stored.Id, hash, cancellationToken), cancellationToken) is { } input
+        => stored.Input is { } name && await AskAsync(() => repository.FindPayloadAsync(stored.Id, name, cancellationToken), cancellationToken) is { } input
             ? SimulatedRun.Read(input.Bytes.Span) : null;
 
     async Task ReadBackAsync(ExecutionRepository repository, Execution stored, List<NodeExecution> nodes, CancellationToken cancellationToken)
     {
-        var hashes = nodes.SelectMany(n => new[] { n.InputHash, n.OutputHash }).Append(stored.InputHash).Append(stored.OutputHash)
-            .OfType<byte[]>().DistinctBy(Convert.ToHexString);
-        foreach (var hash in hashes)
+        var names = nodes.SelectMany(n => new[] { n.Input, n.Output }).Append(stored.Input).Append(stored.Output).OfType<PayloadRef>().Distinct();
+        foreach (var name in names)
         {
             Interlocked.Increment(ref bodies);
-            var body = await AskAsync(() => repository.FindPayloadAsync(stored.Id, hash, cancellationToken), cancellationToken);
-            if (body is null || !body.Hash.AsSpan().SequenceEqual(hash))
-                Report(stored.Id, $"payload {Convert.ToHexStringLower(hash)} {(body is null ? "is not there" : "has other content")}");
+            var body = await AskAsync(() => repository.FindPayloadAsync(stored.Id, name, cancellationToken), cancellationToken);
+            if (body is null || !PayloadRef.Of(body, inline: true).Equals(name))
+                Report(stored.Id, $"payload {name} {(body is null ? "is not there" : "has other content")}");
         }
     }
 

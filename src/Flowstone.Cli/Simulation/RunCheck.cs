@@ -12,32 +12,32 @@ sealed class RunCheck
     readonly IReadOnlyList<Visit> visits;
     readonly Execution stored;
     readonly bool whole;
-    readonly Func<int, byte[]?> hashOf;
+    readonly Func<int, PayloadRef?> nameOf;
     readonly List<string> mismatches = [];
     int lost;
     bool missing;
 
-    RunCheck(GraphPlan graph, IReadOnlyList<Visit> visits, Execution stored, bool whole, Func<int, byte[]?> hashOf)
-        => (this.graph, this.visits, this.stored, this.whole, this.hashOf) = (graph, visits, stored, whole, hashOf);
+    RunCheck(GraphPlan graph, IReadOnlyList<Visit> visits, Execution stored, bool whole, Func<int, PayloadRef?> nameOf)
+        => (this.graph, this.visits, this.stored, this.whole, this.nameOf) = (graph, visits, stored, whole, nameOf);
 
     /// <param name="whole">It must have finished. Otherwise steps may be missing, at the end only.</param>
     /// <returns>Sentences; none if all is right.</returns>
     public static List<string> Compare(GraphPlan graph, SimulatedRun run, Execution stored, IReadOnlyList<NodeExecution> steps, bool whole)
     {
         var visits = RunPlan.Create(graph, run);
-        var hashes = new Dictionary<int, byte[]>();
-        var check = new RunCheck(graph, visits, stored, whole || stored.FinishedAt is not null, HashOf);
+        var names = new Dictionary<int, PayloadRef>();
+        var check = new RunCheck(graph, visits, stored, whole || stored.FinishedAt is not null, NameOf);
         check.CompareSteps(steps);
         check.CompareExecution();
         return check.mismatches;
 
-        // Bodies are made again one at a time; only their hashes are kept.
-        byte[] HashOf(int origin)
+        // Bodies are made again one at a time; only their names are kept.
+        PayloadRef NameOf(int origin)
         {
-            if (hashes.TryGetValue(origin, out var hash))
-                return hash;
+            if (names.TryGetValue(origin, out var known))
+                return known;
             using var body = origin == RunPlan.Given ? run.Input() : run.Output(visits[origin]);
-            return hashes[origin] = body.Payload.Hash;
+            return names[origin] = PayloadRef.Of(body.Payload, inline: true);
         }
     }
 
@@ -68,24 +68,24 @@ sealed class RunCheck
         if (tries.Count > visit.Tries || whole && (open || tries.Count < visit.Tries))
             mismatches.Add($"{name}: {tries.Count} tries{(open ? ", the last one still running" : "")}, planned {visit.Tries}");
         missing |= open || tries.Count < visit.Tries;
-        foreach (var attempt in attempts.Where(a => !Same(a.InputHash, hashOf(visit.Input))))
-            mismatches.Add($"{name}, attempt {attempt.Attempt}: input {Hex(attempt.InputHash)}, planned {Hex(hashOf(visit.Input))}");
+        foreach (var attempt in attempts.Where(a => !Equals(a.Input, nameOf(visit.Input))))
+            mismatches.Add($"{name}, attempt {attempt.Attempt}: input {Name(attempt.Input)}, planned {Name(nameOf(visit.Input))}");
         for (var i = 0; i < tries.Count - (open ? 1 : 0); i++)
         {
             var succeeds = visit.Succeeds && i + 1 == visit.Tries;
             var (status, reason) = succeeds ? (ExecutionStatus.Success, null) : (ExecutionStatus.Failed, ExecutionRun.Simulated);
             if (tries[i].Status != status || tries[i].Reason != reason)
                 mismatches.Add($"{name}, attempt {tries[i].Attempt}: {tries[i].Status} {tries[i].Reason}, planned {status} {reason}");
-            var output = succeeds ? hashOf(visit.Output) : null;
-            if (!Same(tries[i].OutputHash, output))
-                mismatches.Add($"{name}, attempt {tries[i].Attempt}: output {Hex(tries[i].OutputHash)}, planned {Hex(output)}");
+            var output = succeeds ? nameOf(visit.Output) : null;
+            if (!Equals(tries[i].Output, output))
+                mismatches.Add($"{name}, attempt {tries[i].Attempt}: output {Name(tries[i].Output)}, planned {Name(output)}");
         }
     }
 
     void CompareExecution()
     {
-        if (!Same(stored.InputHash, hashOf(RunPlan.Given)))
-            mismatches.Add($"input {Hex(stored.InputHash)}, planned {Hex(hashOf(RunPlan.Given))}");
+        if (!Equals(stored.Input, nameOf(RunPlan.Given)))
+            mismatches.Add($"input {Name(stored.Input)}, planned {Name(nameOf(RunPlan.Given))}");
         if (!whole)
             return;
         var last = visits.Count == 0 ? (Visit?)null : visits[^1];
@@ -93,12 +93,10 @@ sealed class RunCheck
         var (status, reason) = succeeds ? (ExecutionStatus.Success, null) : (ExecutionStatus.Failed, ExecutionRun.NodeFailed);
         if (stored.Status != status || stored.Reason != reason)
             mismatches.Add($"is {stored.Status} {stored.Reason}, planned {status} {reason}");
-        var output = succeeds ? hashOf(last?.Output ?? RunPlan.Given) : null;
-        if (!Same(stored.OutputHash, output))
-            mismatches.Add($"output {Hex(stored.OutputHash)}, planned {Hex(output)}");
+        var output = succeeds ? nameOf(last?.Output ?? RunPlan.Given) : null;
+        if (!Equals(stored.Output, output))
+            mismatches.Add($"output {Name(stored.Output)}, planned {Name(output)}");
     }
 
-    static bool Same(byte[]? one, byte[]? other) => one is null ? other is null : other is not null && one.AsSpan().SequenceEqual(other);
-
-    static string Hex(byte[]? hash) => hash is null ? "none" : Convert.ToHexStringLower(hash);
+    static string Name(PayloadRef? payload) => payload?.ToString() ?? "none";
 }

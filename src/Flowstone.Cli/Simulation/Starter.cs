@@ -69,7 +69,7 @@ sealed class Starter(Crew crew)
         for (Id<Execution>? before = null; ;)
         {
             var page = await executions.ListAsync(new ExecutionFilter { WorkflowId = request.WorkflowId }, before, 200);
-            if (page.Find(e => e.InputHash is { } hash && hash.AsSpan().SequenceEqual(request.Input!.Hash)) is { } found)
+            if (page.Find(e => PayloadRef.Of(request.Input!, inline: true).Equals(e.Input)) is { } found)
                 return found;
             if (page.Count == 0 || page[^1].Id.CreatedAt < since.CreatedAt - Slack)
                 return null;

@@ -22,7 +22,7 @@ static class ConsoleEndpoints
         pages.MapGet("/", (string? cursor) => Page<OverviewPage>(new { Cursor = cursor }));
         pages.MapGet("/workflows", (string? cursor) => Page<WorkflowsPage>(new { Cursor = cursor }));
         pages.MapGet("/executions/{id}", (Id<Execution> id) => Page<ExecutionPage>(new { Id = id }));
-        pages.MapGet("/executions/{id}/payloads/{hash}", (Id<Execution> id, string hash) => Page<PayloadPage>(new { Id = id, Hash = hash }));
+        pages.MapGet("/executions/{id}/payloads/{name}", (Id<Execution> id, string name) => Page<PayloadPage>(new { Id = id, Name = name }));
         pages.MapPost("/sign-out", SignOut).RequireAuthorization(Access.Everybody);
 
         pages.MapGet("/sign-in", SignInByLink).AllowAnonymous();

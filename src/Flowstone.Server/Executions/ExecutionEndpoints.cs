@@ -37,7 +37,7 @@ static class ExecutionEndpoints
         executions.MapGet("/{id}/nodes", Nodes);
         executions.MapGet("/{id}/timeline", Timeline);
         executions.MapPost("/{id}/cancel", Cancel);
-        executions.MapGet("/{id}/payloads/{hash}", Payload);
+        executions.MapGet("/{id}/payloads/{name}", Payload);
     }
 
     static async Task<Ok<Page<ExecutionResponse>>> List(
@@ -82,20 +82,14 @@ static class ExecutionEndpoints
     }
 
     /// <summary>The body as it was given. Whatever it claims to be, a browser saves it and shows nothing.</summary>
-    static async Task<FileContentHttpResult> Payload(Id<Execution> id, string hash, TenantScope tenant, CancellationToken cancellationToken)
+    static async Task<FileContentHttpResult> Payload(Id<Execution> id, string name, TenantScope tenant, CancellationToken cancellationToken)
     {
-        var payload = await tenant.Executions.FindPayloadAsync(id, PayloadHash.Parse(hash), cancellationToken) ?? throw new NotFoundException("Payload", hash);
+        var payload = await tenant.Executions.FindPayloadAsync(id, PayloadRef.Parse(name), cancellationToken) ?? throw new NotFoundException("Payload", name);
         var type = MediaTypeHeaderValue.TryParse(payload.ContentType, out var known) ? known.ToString() : "application/octet-stream";
-        var name = type.StartsWith("application/json", StringComparison.Ordinal) ? $"{hash}.json" : hash;
-        return TypedResults.File(payload.Bytes.ToArray(), type, name);   // a name makes it an attachment
+        var file = type.StartsWith("application/json", StringComparison.Ordinal) ? $"{name}.json" : name;
+        return TypedResults.File(payload.Bytes.ToArray(), type, file);   // a name makes it an attachment
     }
 
     static async Task<Execution> FindAsync(TenantScope tenant, Id<Execution> id, CancellationToken cancellationToken)
         => await tenant.Executions.FindAsync(id, cancellationToken) ?? throw new NotFoundException("Execution", id);
-}
-
-static class PayloadHash
-{
-    public static byte[] Parse(string text)
-        => text.Length == 32 && text.All(char.IsAsciiHexDigitLower) ? Convert.FromHexString(text) : throw new InvalidInputException("hash", "must be 32 hexadecimal digits in lower case.");
 }

@@ -36,10 +36,7 @@ static class WorkEndpoints
 
     static async Task<NoContent> RecordNodes(NodeWork request, TenantScope tenant, FlowstoneStore store, CancellationToken cancellationToken)
     {
-        // Looked up, not taken from the caller: a wrong version would record steps under the names of other nodes.
-        var id = request.Lease.ExecutionId;
-        var execution = await tenant.Executions.FindAsync(id, cancellationToken) ?? throw new NotFoundException("Execution", id);
-        await store.Queue.RecordAsync(request.Lease.For(tenant), execution,
+        await store.Queue.RecordAsync(request.Lease.For(tenant),
             Present("starts", request.Starts, s => s.ToStart()), Present("finishes", request.Finishes, f => f.ToFinish()), cancellationToken);
         return TypedResults.NoContent();
     }

@@ -27,6 +27,7 @@ sealed class FlowstoneDb(DbContextOptions<FlowstoneDb> options, Id<Tenant> tenan
         conventions.DefaultTypeMapping<JsonElement>().HasColumnType("jsonb");
         foreach (var rows in new[] { typeof(Tenant), typeof(User), typeof(Team), typeof(Workflow), typeof(Execution) })
             conventions.Properties(typeof(Id<>).MakeGenericType(rows)).HaveConversion(typeof(IdConverter<>).MakeGenericType(rows));
+        conventions.Properties<PayloadRef>().HaveConversion<PayloadRefConverter>();
     }
 
     protected override void OnModelCreating(ModelBuilder model)
@@ -72,3 +73,5 @@ sealed class FlowstoneDb(DbContextOptions<FlowstoneDb> options, Id<Tenant> tenan
 }
 
 sealed class IdConverter<T>() : ValueConverter<Id<T>, Guid>(id => id.Value, value => new Id<T>(value));
+
+sealed class PayloadRefConverter() : ValueConverter<PayloadRef, byte[]>(reference => reference.Stored, stored => PayloadRef.FromStored(stored));

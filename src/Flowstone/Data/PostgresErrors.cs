@@ -9,6 +9,10 @@ static class PostgresErrors
     // ends so, and with it the connection (npgsql/npgsql#6391, open). What was sent may have taken effect, as when a connection is lost.
     const string OutOfStep = "Received unexpected backend message";
 
+    /// <summary>Whether the transaction stood in another's way: nothing was stored, and it may simply be run again.</summary>
+    public static bool IsCollision(Exception error)
+        => error.InnerException is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected };
+
     /// <summary>What a database error means to the caller; null where it is a bug of ours, to surface as it is.</summary>
     public static FlowstoneException? Explain(Exception error)
     {
@@ -23,7 +27,7 @@ static class PostgresErrors
                 case NpgsqlException { IsTransient: true }:
                 case NpgsqlException { InnerException: IOException or TimeoutException }:
                 case { Message: var message } when cause.GetType() == typeof(Exception) && message.StartsWith(OutOfStep, StringComparison.Ordinal):
-                    return new UnavailableException("The database cannot be reached. Nothing may be assumed about a write that was under way; try again.", error);
+                    return new UnavailableException("The database cannot be reached. Nothing may be assumed about a write that was under way; try again.", error) { OutcomeUnknown = true };
             }
         }
         return null;
@@ -31,12 +35,14 @@ static class PostgresErrors
 
     static FlowstoneException? Explain(PostgresException error) => error.SqlState switch
     {
+        PostgresErrorCodes.UniqueViolation when error.TableName?.StartsWith("node_executions", StringComparison.Ordinal) is true
+            => new ConflictException("A step was recorded before; nothing of the call was stored.", error),
         PostgresErrorCodes.UniqueViolation => new ConflictException($"{Subject(error)} is already taken.", error),
         PostgresErrorCodes.InvalidCatalogName => new UnavailableException("There is no such database: create it, then run 'flowstone migrate'.", error),
         PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification
             => new UnavailableException("The database refuses the user or the password: check DATABASE_URL; run 'flowstone migrate' if the user is yet to be made.", error),
         PostgresErrorCodes.DuplicateDatabase => new ConflictException("The database is there already.", error),
-        PostgresErrorCodes.DivisionByZero => new ConflictException("A step was recorded before, or finishes without having been started, or the execution does not run; nothing of the call was stored.", error), // the guards of ExecutionQueue
+        PostgresErrorCodes.DivisionByZero => new ConflictException("A step finishes that was not started or has finished, or the execution does not run; nothing of the call was stored.", error), // the guards of ExecutionQueue
         PostgresErrorCodes.ForeignKeyViolation => new InvalidInputException(Subject(error), "refers to something that is not there, or is still referred to."),
         PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected
             => new UnavailableException("Another transaction was in the way; nothing was stored: try again.", error),

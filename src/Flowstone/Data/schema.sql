@@ -16,12 +16,12 @@ begin
         raise exception 'create_partitions: at most ten years at a time';
     end if;
     while week < until loop
-        foreach parent in array array['executions', 'node_executions', 'payloads'] loop
+        foreach parent in array array['executions', 'node_executions', 'payloads', 'execution_attributes', 'execution_signals'] loop
             partition := parent || to_char(week at time zone 'UTC', '_YYYYMMDD');
             if to_regclass('flowstone_partitions.' || partition) is null then
                 -- Made alone and then attached: `partition of` would stop all reads and writes of the parent until the commit.
                 execute format('create table flowstone_partitions.%I (like flowstone.%I including all) with (fillfactor = %s)',
-                    partition, parent, case parent when 'payloads' then 100 else 75 end);
+                    partition, parent, case when parent in ('executions', 'node_executions') then 75 else 100 end);
                 execute format('alter table flowstone_partitions.%I enable row level security, force row level security', partition);
                 execute format('alter table flowstone.%I attach partition flowstone_partitions.%I for values from (%L) to (%L)',
                     parent, partition, flowstone.lowest_id(week), flowstone.lowest_id(week + interval '7 days'));
@@ -59,6 +59,53 @@ CREATE FUNCTION flowstone.partitions_until() RETURNS timestamp with time zone
          where n.nspname = 'flowstone' and p.relkind = 'p' group by p.oid) horizon
 $$;
 
+CREATE TABLE flowstone.execution_attributes (
+    tenant_id uuid NOT NULL,
+    execution_id uuid NOT NULL,
+    name character varying(64) NOT NULL,
+    workflow_id uuid NOT NULL,
+    value bytea NOT NULL
+)
+PARTITION BY RANGE (execution_id);
+
+ALTER TABLE ONLY flowstone.execution_attributes FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.execution_deltas (
+    tenant_id uuid NOT NULL,
+    delta_id uuid NOT NULL,
+    workflow_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    status character varying(24) NOT NULL,
+    bucket smallint NOT NULL,
+    executions integer NOT NULL,
+    duration_ms bigint NOT NULL,
+    wait_ms bigint NOT NULL,
+    CONSTRAINT ck_execution_deltas_status CHECK (((status)::text = ANY ((ARRAY['PENDING'::character varying, 'RUNNING'::character varying, 'WAITING'::character varying, 'SUCCESS'::character varying, 'FAILED'::character varying, 'CANCELLED'::character varying, 'TIMEOUT'::character varying])::text[])))
+)
+WITH (autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_cost_delay='0');
+
+ALTER TABLE ONLY flowstone.execution_deltas FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.execution_keys (
+    tenant_id uuid NOT NULL,
+    key character varying(255) NOT NULL,
+    execution_id uuid NOT NULL,
+    expires_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY flowstone.execution_keys FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.execution_limits (
+    tenant_id uuid NOT NULL,
+    name character varying(255) NOT NULL,
+    maximum integer NOT NULL,
+    running integer NOT NULL,
+    CONSTRAINT ck_execution_limits CHECK (((maximum > 0) AND (running >= 0)))
+)
+WITH (fillfactor='50');
+
+ALTER TABLE ONLY flowstone.execution_limits FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE flowstone.execution_queue (
     shard_key uuid NOT NULL,
     execution_id uuid NOT NULL,
@@ -66,11 +113,44 @@ CREATE TABLE flowstone.execution_queue (
     priority smallint NOT NULL,
     visible_at timestamp with time zone NOT NULL,
     fence integer NOT NULL,
-    worker character varying(255)
+    worker character varying(255),
+    concurrency_key character varying(255),
+    failures smallint DEFAULT 0 NOT NULL,
+    holds text[],
+    max_attempts smallint DEFAULT 10 NOT NULL,
+    parked_for character varying(255),
+    workflow_id uuid DEFAULT '00000000-0000-0000-0000-000000000000'::uuid NOT NULL
 )
 WITH (fillfactor='70', autovacuum_vacuum_scale_factor='0.02', autovacuum_vacuum_threshold='500', autovacuum_vacuum_cost_delay='0');
 
 ALTER TABLE ONLY flowstone.execution_queue FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.execution_signals (
+    tenant_id uuid NOT NULL,
+    execution_id uuid NOT NULL,
+    signal_id uuid NOT NULL,
+    name character varying(255) NOT NULL,
+    body bytea,
+    sent_at timestamp with time zone NOT NULL,
+    taken_at timestamp with time zone
+)
+PARTITION BY RANGE (execution_id);
+
+ALTER TABLE ONLY flowstone.execution_signals FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.execution_statistics (
+    tenant_id uuid NOT NULL,
+    workflow_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    status character varying(24) NOT NULL,
+    bucket smallint NOT NULL,
+    executions bigint NOT NULL,
+    duration_ms bigint NOT NULL,
+    wait_ms bigint NOT NULL,
+    CONSTRAINT ck_execution_statistics_status CHECK (((status)::text = ANY ((ARRAY['PENDING'::character varying, 'RUNNING'::character varying, 'WAITING'::character varying, 'SUCCESS'::character varying, 'FAILED'::character varying, 'CANCELLED'::character varying, 'TIMEOUT'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY flowstone.execution_statistics FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE flowstone.executions (
     tenant_id uuid NOT NULL,
@@ -88,9 +168,19 @@ CREATE TABLE flowstone.executions (
     started_at timestamp with time zone,
     finished_at timestamp with time zone,
     claims integer NOT NULL,
-    input_hash bytea,
-    output_hash bytea,
+    input bytea,
+    output bytea,
+    detached boolean DEFAULT false NOT NULL,
+    forked_from uuid,
+    max_retries smallint DEFAULT 3 NOT NULL,
+    parent_id uuid,
+    retried_by uuid,
+    retry_count smallint DEFAULT 0 NOT NULL,
+    retry_of uuid,
+    waiting_for character varying(255),
     CONSTRAINT ck_executions_finished CHECK (((finished_at IS NULL) = ((status)::text = ANY ((ARRAY['PENDING'::character varying, 'RUNNING'::character varying, 'WAITING'::character varying])::text[])))),
+    CONSTRAINT ck_executions_reason CHECK (((reason IS NOT NULL) = ((status)::text = ANY ((ARRAY['FAILED'::character varying, 'CANCELLED'::character varying, 'TIMEOUT'::character varying])::text[])))),
+    CONSTRAINT ck_executions_retries CHECK (((retry_count >= 0) AND (max_retries >= 0))),
     CONSTRAINT ck_executions_started CHECK (((started_at IS NOT NULL) OR ((status)::text = ANY ((ARRAY['PENDING'::character varying, 'CANCELLED'::character varying])::text[])))),
     CONSTRAINT ck_executions_status CHECK (((status)::text = ANY ((ARRAY['PENDING'::character varying, 'RUNNING'::character varying, 'WAITING'::character varying, 'SUCCESS'::character varying, 'FAILED'::character varying, 'CANCELLED'::character varying, 'TIMEOUT'::character varying])::text[]))),
     CONSTRAINT ck_executions_trigger CHECK (((trigger)::text = ANY ((ARRAY['MANUAL'::character varying, 'API'::character varying, 'WEBHOOK'::character varying, 'SCHEDULE'::character varying, 'RETRY'::character varying, 'PARENT'::character varying])::text[])))
@@ -110,8 +200,8 @@ CREATE TABLE flowstone.node_executions (
     error character varying(4000),
     started_at timestamp with time zone NOT NULL,
     finished_at timestamp with time zone,
-    input_hash bytea,
-    output_hash bytea,
+    input bytea,
+    output bytea,
     CONSTRAINT ck_node_executions_finished CHECK (((finished_at IS NULL) = ((status)::text = ANY ((ARRAY['PENDING'::character varying, 'RUNNING'::character varying, 'WAITING'::character varying])::text[])))),
     CONSTRAINT ck_node_executions_key CHECK (((node >= 0) AND (iteration >= 0) AND (attempt > 0))),
     CONSTRAINT ck_node_executions_status CHECK (((status)::text = ANY ((ARRAY['PENDING'::character varying, 'RUNNING'::character varying, 'WAITING'::character varying, 'SUCCESS'::character varying, 'FAILED'::character varying, 'CANCELLED'::character varying, 'TIMEOUT'::character varying])::text[])))
@@ -127,7 +217,11 @@ CREATE TABLE flowstone.payloads (
     content_type character varying(255) NOT NULL,
     encoding character varying(24) NOT NULL,
     size_bytes bigint NOT NULL,
-    body bytea NOT NULL,
+    body bytea,
+    object_key character varying(255),
+    sealed boolean DEFAULT false NOT NULL,
+    whole_size_bytes bigint,
+    CONSTRAINT ck_payloads_body CHECK (((body IS NULL) <> (object_key IS NULL))),
     CONSTRAINT ck_payloads_encoding CHECK (((encoding)::text = ANY ((ARRAY['PLAIN'::character varying, 'BROTLI'::character varying])::text[])))
 )
 PARTITION BY RANGE (execution_id);
@@ -169,6 +263,11 @@ CREATE TABLE flowstone.tenants (
     shard_key uuid NOT NULL,
     created_at timestamp with time zone NOT NULL,
     settings jsonb DEFAULT '{}'::jsonb NOT NULL,
+    paused_at timestamp with time zone,
+    payload_limit bigint,
+    payload_overflow character varying(24),
+    seal_payloads boolean DEFAULT false NOT NULL,
+    CONSTRAINT ck_tenants_payload_overflow CHECK (((payload_overflow)::text = ANY ((ARRAY['TRUNCATE'::character varying, 'REJECT'::character varying, 'SPILL'::character varying])::text[]))),
     CONSTRAINT ck_tenants_slug CHECK (((slug)::text ~ '^[a-z0-9][a-z0-9-]{0,62}$'::text))
 );
 
@@ -249,6 +348,12 @@ CREATE TABLE flowstone.workflows (
     updated_at timestamp with time zone NOT NULL,
     import_hash bytea,
     import_key character varying(1024),
+    max_concurrency integer,
+    paused_at timestamp with time zone,
+    payload_limit bigint,
+    payload_overflow character varying(24),
+    search_attributes jsonb,
+    CONSTRAINT ck_workflows_payload_overflow CHECK (((payload_overflow)::text = ANY ((ARRAY['TRUNCATE'::character varying, 'REJECT'::character varying, 'SPILL'::character varying])::text[]))),
     CONSTRAINT ck_workflows_status CHECK (((status)::text = ANY ((ARRAY['DRAFT'::character varying, 'ACTIVE'::character varying, 'INACTIVE'::character varying, 'ARCHIVED'::character varying])::text[]))),
     CONSTRAINT ck_workflows_version CHECK ((version > 0)),
     CONSTRAINT ck_workflows_visibility CHECK (((visibility)::text = ANY ((ARRAY['PRIVATE'::character varying, 'TEAM'::character varying, 'PUBLIC'::character varying])::text[])))
@@ -256,11 +361,39 @@ CREATE TABLE flowstone.workflows (
 
 ALTER TABLE ONLY flowstone.workflows FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE flowstone.write_marks (
+    tenant_id uuid NOT NULL,
+    group_id uuid NOT NULL,
+    statement smallint NOT NULL,
+    calls integer[]
+)
+WITH (autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_cost_delay='0');
+
+ALTER TABLE ONLY flowstone.write_marks FORCE ROW LEVEL SECURITY;
+
 ALTER TABLE ONLY flowstone.schema_migrations
     ADD CONSTRAINT "PK_schema_migrations" PRIMARY KEY ("MigrationId");
 
+ALTER TABLE ONLY flowstone.execution_attributes
+    ADD CONSTRAINT pk_execution_attributes PRIMARY KEY (tenant_id, execution_id, name);
+
+ALTER TABLE ONLY flowstone.execution_deltas
+    ADD CONSTRAINT pk_execution_deltas PRIMARY KEY (tenant_id, delta_id);
+
+ALTER TABLE ONLY flowstone.execution_keys
+    ADD CONSTRAINT pk_execution_keys PRIMARY KEY (tenant_id, key);
+
+ALTER TABLE ONLY flowstone.execution_limits
+    ADD CONSTRAINT pk_execution_limits PRIMARY KEY (tenant_id, name);
+
 ALTER TABLE ONLY flowstone.execution_queue
     ADD CONSTRAINT pk_execution_queue PRIMARY KEY (shard_key, execution_id);
+
+ALTER TABLE ONLY flowstone.execution_signals
+    ADD CONSTRAINT pk_execution_signals PRIMARY KEY (tenant_id, execution_id, signal_id);
+
+ALTER TABLE ONLY flowstone.execution_statistics
+    ADD CONSTRAINT pk_execution_statistics PRIMARY KEY (tenant_id, workflow_id, hour, status, bucket);
 
 ALTER TABLE ONLY flowstone.executions
     ADD CONSTRAINT pk_executions PRIMARY KEY (tenant_id, id);
@@ -298,11 +431,30 @@ ALTER TABLE ONLY flowstone.workflow_versions
 ALTER TABLE ONLY flowstone.workflows
     ADD CONSTRAINT pk_workflows PRIMARY KEY (tenant_id, id);
 
-CREATE INDEX ix_execution_queue_by_tenant ON flowstone.execution_queue USING btree (tenant_id, priority DESC, visible_at);
+ALTER TABLE ONLY flowstone.write_marks
+    ADD CONSTRAINT pk_write_marks PRIMARY KEY (tenant_id, group_id, statement);
 
-CREATE INDEX ix_execution_queue_claim ON flowstone.execution_queue USING btree (priority DESC, visible_at);
+CREATE INDEX ix_execution_attributes_by_value ON ONLY flowstone.execution_attributes USING btree (tenant_id, workflow_id, name, value, execution_id DESC);
+
+CREATE INDEX ix_execution_keys_expired ON flowstone.execution_keys USING btree (expires_at);
+
+CREATE INDEX ix_execution_queue_claim ON flowstone.execution_queue USING btree (tenant_id, priority DESC, visible_at, execution_id);
+
+CREATE INDEX ix_execution_queue_parked ON flowstone.execution_queue USING btree (tenant_id, parked_for, priority DESC) WHERE (parked_for IS NOT NULL);
+
+CREATE INDEX ix_executions_by_forked ON ONLY flowstone.executions USING btree (tenant_id, forked_from) WHERE (forked_from IS NOT NULL);
+
+CREATE INDEX ix_executions_by_parent ON ONLY flowstone.executions USING btree (tenant_id, parent_id) WHERE (parent_id IS NOT NULL);
+
+CREATE INDEX ix_executions_by_retried ON ONLY flowstone.executions USING btree (tenant_id, retry_of) WHERE (retry_of IS NOT NULL);
+
+CREATE INDEX ix_executions_by_user ON ONLY flowstone.executions USING btree (tenant_id, started_by, id DESC) WHERE (started_by IS NOT NULL);
 
 CREATE INDEX ix_executions_by_workflow ON ONLY flowstone.executions USING btree (tenant_id, workflow_id, id DESC);
+
+CREATE INDEX ix_executions_unsuccessful ON ONLY flowstone.executions USING btree (tenant_id, id DESC) WHERE (reason IS NOT NULL);
+
+CREATE INDEX ix_payloads_by_object ON ONLY flowstone.payloads USING btree (tenant_id, object_key) WHERE (object_key IS NOT NULL);
 
 CREATE INDEX ix_team_members_by_user ON flowstone.team_members USING btree (tenant_id, user_id);
 
@@ -351,7 +503,19 @@ ALTER TABLE ONLY flowstone.workflows
 ALTER TABLE ONLY flowstone.workflows
     ADD CONSTRAINT fk_workflows_users FOREIGN KEY (tenant_id, owner_id) REFERENCES flowstone.users(tenant_id, id);
 
+ALTER TABLE flowstone.execution_attributes ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.execution_deltas ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.execution_keys ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.execution_limits ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE flowstone.execution_queue ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.execution_signals ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.execution_statistics ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.executions ENABLE ROW LEVEL SECURITY;
 
@@ -365,7 +529,19 @@ ALTER TABLE flowstone.team_members ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.teams ENABLE ROW LEVEL SECURITY;
 
+CREATE POLICY tenant ON flowstone.execution_attributes USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.execution_deltas USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.execution_keys USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.execution_limits USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
 CREATE POLICY tenant ON flowstone.execution_queue USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.execution_signals USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
+CREATE POLICY tenant ON flowstone.execution_statistics USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
 
 CREATE POLICY tenant ON flowstone.executions USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
 
@@ -391,6 +567,8 @@ CREATE POLICY tenant ON flowstone.workflow_versions USING ((tenant_id = ANY ((st
 
 CREATE POLICY tenant ON flowstone.workflows USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
 
+CREATE POLICY tenant ON flowstone.write_marks USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+
 ALTER TABLE flowstone.tenants ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.user_emails ENABLE ROW LEVEL SECURITY;
@@ -411,6 +589,8 @@ ALTER TABLE flowstone.workflow_versions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.workflows ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE flowstone.write_marks ENABLE ROW LEVEL SECURITY;
+
 GRANT USAGE ON SCHEMA flowstone TO flowstone_app;
 
 REVOKE ALL ON FUNCTION flowstone.create_partitions(since timestamp with time zone, until timestamp with time zone) FROM PUBLIC;
@@ -428,7 +608,19 @@ GRANT ALL ON FUNCTION flowstone.lowest_id(at timestamp with time zone) TO flowst
 REVOKE ALL ON FUNCTION flowstone.partitions_until() FROM PUBLIC;
 GRANT ALL ON FUNCTION flowstone.partitions_until() TO flowstone_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_attributes TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_deltas TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_keys TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_limits TO flowstone_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_queue TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_signals TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_statistics TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.executions TO flowstone_app;
 
@@ -455,3 +647,5 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.users TO flowstone_app;
 GRANT SELECT,INSERT ON TABLE flowstone.workflow_versions TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.workflows TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.write_marks TO flowstone_app;

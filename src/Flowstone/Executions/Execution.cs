@@ -19,6 +19,9 @@ public sealed record Execution : ITenantOwned
 {
     internal const int MaxErrorLength = 4000;
 
+    /// <summary>The <see cref="Reason"/> of an execution whose attempts are spent.</summary>
+    public const string DeadLetter = "DEAD_LETTER";
+
     public required Id<Tenant> TenantId { get; init; }
     public required Id<Execution> Id { get; init; }
     public required Id<Workflow> WorkflowId { get; init; }
@@ -51,10 +54,33 @@ public sealed record Execution : ITenantOwned
     /// <summary>How often a worker took it: more than 1 after a lost worker.</summary>
     public required int Claims { get; init; }
 
-    /// <summary>Which payload went in, and which came out: see <see cref="Payload"/>.</summary>
-    public byte[]? InputHash { get; init; }
+    /// <summary>What went in, and what came out: read with <see cref="ExecutionRepository.FindPayloadAsync"/>.</summary>
+    public PayloadRef? Input { get; init; }
 
-    public byte[]? OutputHash { get; init; }
+    public PayloadRef? Output { get; init; }
+
+    /// <summary>The execution that called this one.</summary>
+    public Id<Execution>? ParentId { get; init; }
+
+    /// <summary>A detached sub-execution goes on when its parent is cancelled.</summary>
+    public bool Detached { get; init; }
+
+    /// <summary>The execution that this one tries again, and what tried this one again.</summary>
+    public Id<Execution>? RetryOf { get; init; }
+
+    public Id<Execution>? RetriedBy { get; init; }
+
+    /// <summary>How many retries led here: 0 for a first run.</summary>
+    public short RetryCount { get; init; }
+
+    /// <summary>How often it may be tried again; 0 is never. Default 3.</summary>
+    public short MaxRetries { get; init; } = 3;
+
+    /// <summary>The execution whose steps this one began with.</summary>
+    public Id<Execution>? ForkedFrom { get; init; }
+
+    /// <summary>The signal that a WAITING execution waits for; null if only for a time.</summary>
+    public string? WaitingFor { get; init; }
 
     /// <summary>Time at work, without the wait in the queue; null until it has finished, or if it never started.</summary>
     public TimeSpan? Duration => FinishedAt - StartedAt;
@@ -80,50 +106,10 @@ public sealed record NodeExecution : ITenantOwned
     public string? Error { get; init; }
     public required DateTimeOffset StartedAt { get; init; }
     public DateTimeOffset? FinishedAt { get; init; }
-    public byte[]? InputHash { get; init; }
-    public byte[]? OutputHash { get; init; }
+    public PayloadRef? Input { get; init; }
+    public PayloadRef? Output { get; init; }
 
     public TimeSpan? Duration => FinishedAt - StartedAt;
-}
-
-/// <summary>The body of an input or output. Equal bodies of one execution are stored once.</summary>
-sealed record Payload : ITenantOwned
-{
-    public required Id<Tenant> TenantId { get; init; }
-    public required Id<Execution> ExecutionId { get; init; }
-
-    /// <summary>The first 16 bytes of the SHA-256 of the uncompressed body.</summary>
-    public required byte[] Hash { get; init; }
-
-    public required string ContentType { get; init; }
-    public required PayloadEncoding Encoding { get; init; }
-
-    /// <summary>Uncompressed.</summary>
-    public required long SizeBytes { get; init; }
-
-    public required byte[] Body { get; init; }
-}
-
-enum PayloadEncoding { Plain, Brotli }
-
-/// <summary>
-/// An execution that is not finished: waiting to be claimed, or claimed. Its key starts with the shard key instead of the tenant:
-/// on a distributed database a claim must name the distribution column (docs/adr/0002-queue-shard-keys.md).
-/// </summary>
-sealed record QueuedExecution : ITenantOwned
-{
-    public required Guid ShardKey { get; init; }
-    public required Id<Execution> ExecutionId { get; init; }
-    public required Id<Tenant> TenantId { get; init; }
-    public required short Priority { get; init; }
-
-    /// <summary>When it may be claimed: its due time first, the end of the lease once it is claimed.</summary>
-    public required DateTimeOffset VisibleAt { get; init; }
-
-    /// <summary>The fencing number: how often it was claimed. Every write of a worker presents it.</summary>
-    public required int Fence { get; init; }
-
-    public string? Worker { get; init; }
 }
 
 sealed class ExecutionMapping : IEntityTypeConfiguration<Execution>
@@ -134,16 +120,33 @@ sealed class ExecutionMapping : IEntityTypeConfiguration<Execution>
         {
             table.HasCheckConstraint("ck_executions_finished", "(finished_at is null) = (status in ('PENDING', 'RUNNING', 'WAITING'))");
             table.HasCheckConstraint("ck_executions_started", "started_at is not null or status in ('PENDING', 'CANCELLED')");
+            table.HasCheckConstraint("ck_executions_reason", "(reason is not null) = (status in ('FAILED', 'CANCELLED', 'TIMEOUT'))");
+            table.HasCheckConstraint("ck_executions_retries", "retry_count >= 0 and max_retries >= 0");
         });
         execution.HasKey(e => new { e.TenantId, e.Id });
         execution.HasOne<WorkflowVersion>().WithMany()
             .HasForeignKey(e => new { e.TenantId, e.WorkflowId, e.WorkflowVersion }).OnDelete(DeleteBehavior.NoAction);
         execution.Property(e => e.Reason).HasMaxLength(32);
         execution.Property(e => e.Error).HasMaxLength(Execution.MaxErrorLength);
+        execution.Property(e => e.WaitingFor).HasMaxLength(255);
         execution.Ignore(e => e.Duration);
+
+        // No index below names a column that a successful run changes: such updates stay within their page (HOT).
 
         // The executions of a workflow, newest first; and its foreign key.
         execution.HasIndex(e => new { e.TenantId, e.WorkflowId, e.Id }).HasDatabaseName("ix_executions_by_workflow").IsDescending(false, false, true);
+
+        // What did not succeed, newest first: what a person looks for. What is not finished is in the queue; the rest is SUCCESS.
+        execution.HasIndex(e => new { e.TenantId, e.Id }).HasDatabaseName("ix_executions_unsuccessful").IsDescending(false, true).HasFilter("reason is not null");
+
+        // What a user started, newest first.
+        execution.HasIndex(e => new { e.TenantId, e.StartedBy, e.Id }).HasDatabaseName("ix_executions_by_user").IsDescending(false, false, true).HasFilter("started_by is not null");
+
+        // Sub-executions, which a cancel follows; and those that refer to another's payloads, which retention keeps for them.
+        execution.HasIndex(e => new { e.TenantId, e.ParentId }).HasDatabaseName("ix_executions_by_parent").HasFilter("parent_id is not null");
+        execution.HasIndex(e => new { e.TenantId, e.RetryOf }).HasDatabaseName("ix_executions_by_retried").HasFilter("retry_of is not null");
+        execution.HasIndex(e => new { e.TenantId, e.ForkedFrom }).HasDatabaseName("ix_executions_by_forked").HasFilter("forked_from is not null");
+
     }
 }
 
@@ -160,31 +163,5 @@ sealed class NodeExecutionMapping : IEntityTypeConfiguration<NodeExecution>
         node.Property(n => n.Reason).HasMaxLength(32);
         node.Property(n => n.Error).HasMaxLength(Execution.MaxErrorLength);
         node.Ignore(n => n.Duration);
-    }
-}
-
-sealed class PayloadMapping : IEntityTypeConfiguration<Payload>
-{
-    public void Configure(EntityTypeBuilder<Payload> payload)
-    {
-        payload.ToTable("payloads");
-        payload.HasKey(p => new { p.TenantId, p.ExecutionId, p.Hash });
-        payload.Property(p => p.ContentType).HasMaxLength(255);
-    }
-}
-
-sealed class QueuedExecutionMapping : IEntityTypeConfiguration<QueuedExecution>
-{
-    public void Configure(EntityTypeBuilder<QueuedExecution> queued)
-    {
-        queued.ToTable("execution_queue");
-        queued.HasKey(q => new { q.ShardKey, q.ExecutionId });
-        queued.Property(q => q.Worker).HasMaxLength(255);
-
-        // ExecutionQueue.ClaimAsync: the most urgent that may be claimed now.
-        queued.HasIndex(q => new { q.Priority, q.VisibleAt }).IsDescending(true, false).HasDatabaseName("ix_execution_queue_claim");
-
-        // The same for one tenant.
-        queued.HasIndex(q => new { q.TenantId, q.Priority, q.VisibleAt }).IsDescending(false, true, false).HasDatabaseName("ix_execution_queue_by_tenant");
     }
 }

@@ -6,24 +6,6 @@ using static Flowstone.Data.Sql;
 
 namespace Flowstone.Executions;
 
-/// <summary>What is needed to start a workflow.</summary>
-public sealed record NewExecution
-{
-    public required Id<Workflow> WorkflowId { get; init; }
-
-    /// <summary>Null runs the newest version.</summary>
-    public int? WorkflowVersion { get; init; }
-
-    public ExecutionTrigger Trigger { get; init; } = ExecutionTrigger.Manual;
-    public PayloadBody? Input { get; init; }
-
-    /// <summary>Higher goes first.</summary>
-    public short Priority { get; init; }
-
-    /// <summary>Not before this; null is now.</summary>
-    public DateTimeOffset? DueAt { get; init; }
-}
-
 /// <summary>Which executions to list; what is null does not restrict.</summary>
 public sealed record ExecutionFilter
 {
@@ -53,8 +35,20 @@ public sealed class ExecutionRepository
     /// <exception cref="NotFoundException">This tenant has no such workflow, or the workflow no such version.</exception>
     public async Task<Execution> StartAsync(NewExecution request, CancellationToken cancellationToken = default)
     {
+        var start = Prepare(request);
+        await writes.WriteAsync(start, cancellationToken);
+        if (start.Version is { } version)
+            return start.Execution with { WorkflowVersion = version };
+        // The dedup key was taken, or there is no such workflow.
+        return await FindByDedupKeyAsync(request.DedupKey!, cancellationToken) ?? throw start.NoWorkflow;
+    }
+
+    StartCall Prepare(NewExecution request)
+    {
+        request.Check();
+        var payloads = new PayloadRows();
         var now = clock.Now();
-        var execution = new Execution
+        return new StartCall(new Execution
         {
             TenantId = database.TenantId,
             Id = Id<Execution>.New(clock),
@@ -67,12 +61,19 @@ public sealed class ExecutionRepository
             CreatedAt = now,
             DueAt = request.DueAt ?? now,
             Claims = 0,
-            InputHash = request.Input?.Hash,
-        };
-        var start = new StartCall(execution, request.WorkflowVersion, request.DueAt, DatabaseNow(clock), request.Input);
-        await writes.WriteAsync(start, cancellationToken);
-        return execution with { WorkflowVersion = start.Version!.Value };
+            Input = payloads.Add(request.Input),
+            ParentId = request.ParentId,
+            Detached = request.Detached,
+            MaxRetries = request.MaxRetries,
+        }, request, payloads, now);
     }
+
+    /// <summary>What a start with this key started, while the key's window lasts.</summary>
+    public async Task<Execution?> FindByDedupKeyAsync(string key, CancellationToken cancellationToken = default)
+        => (await database.QueryAsync($"""
+            select {ExecutionRow.Columns} from flowstone.execution_keys k join flowstone.executions e on e.tenant_id = k.tenant_id and e.id = k.execution_id
+             where k.tenant_id = $1 and k.key = $2 and k.expires_at > coalesce($3, now())
+            """, [P(key), P(DatabaseNow(clock))], ExecutionRow.Read, cancellationToken)).SingleOrDefault();
 
     public async Task<Execution?> FindAsync(Id<Execution> id, CancellationToken cancellationToken = default)
         => (await database.QueryAsync($"select {ExecutionRow.Columns} from flowstone.executions e where e.tenant_id = $1 and e.id = $2",
@@ -113,11 +114,11 @@ public sealed class ExecutionRepository
         return new ExecutionTimeline(execution, [.. steps.Select(step => new TimelineStep(defined.ByOrdinal[step.Node], step))]);
     }
 
-    /// <summary>A payload of an execution by its hash; null if there is none.</summary>
-    public async Task<PayloadBody?> FindPayloadAsync(Id<Execution> id, byte[] hash, CancellationToken cancellationToken = default)
-        => (await database.QueryAsync("""
+    /// <summary>A payload of an execution by its name; null if there is none.</summary>
+    public async Task<PayloadBody?> FindPayloadAsync(Id<Execution> id, PayloadRef name, CancellationToken cancellationToken = default)
+        => name.Value ?? (await database.QueryAsync("""
             select encoding, body, size_bytes, content_type from flowstone.payloads where tenant_id = $1 and execution_id = $2 and hash = $3
-            """, [P(id), P(hash)],
+            """, [P(id), P(name.Hash)],
             row => PayloadBody.Decode(EnumText<PayloadEncoding>.Parse(row.GetString(0)), row.GetFieldValue<byte[]>(1), row.GetInt64(2), row.GetString(3)),
             cancellationToken)).SingleOrDefault();
 
@@ -129,24 +130,37 @@ public sealed class ExecutionRepository
         // The queue's row goes first, as in every write of a worker: who deletes it decides how the execution ends. It is locked in a
         // statement of its own, so that the next one's snapshot has every step that a worker recorded before.
         const string Lock = """
-            select 1 from flowstone.execution_queue q
-             where q.shard_key = (select t.shard_key from flowstone.tenants t where t.id = $1) and q.execution_id = $2 and q.tenant_id = $1 for update
+            with held as materialized (
+                select q.tenant_id, q.holds from flowstone.execution_queue q
+                 where q.shard_key = (select t.shard_key from flowstone.tenants t where t.id = $1) and q.execution_id = $2 and q.tenant_id = $1 for update),
+            limits as materialized (
+                select 1 from flowstone.execution_limits l
+                 where (l.tenant_id, l.name) in (select tenant_id, unnest(holds) from held) order by l.tenant_id, l.name for update)
+            select 3, (select count(*) from held), (select count(*) from limits)
             """;
-        const string Cancel = """
-            with gone as (
-                delete from flowstone.execution_queue q
-                 where q.shard_key = (select t.shard_key from flowstone.tenants t where t.id = $1) and q.execution_id = $2 and q.tenant_id = $1 returning 1),
-            nodes as (
-                update flowstone.node_executions n set status = 'CANCELLED', finished_at = greatest(n.started_at, $3) from gone
-                 where n.tenant_id = $1 and n.execution_id = $2 and n.finished_at is null)
-            update flowstone.executions e set status = 'CANCELLED', reason = 'CANCELLED_BY_USER', finished_at = greatest(e.started_at, $3) from gone
-             where e.tenant_id = $1 and e.id = $2 and e.status in ('PENDING', 'RUNNING', 'WAITING')
-            """;
-        if ((await database.ExecuteAsync([(Lock, [P(id)]), (Cancel, [P(id), P(clock.Now())])], cancellationToken))[1] == 1)
+        var told = await database.QueryAsync([(Lock, [P(id)]), (Cancel, [P(id), P(clock.Now()), P(DatabaseNow(clock))])], row => row.GetInt32(0), cancellationToken);
+        if (told.Contains(Cancelled))
             return;
         var execution = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Execution", id);
         throw new ConflictException($"Execution {id} is {EnumText<ExecutionStatus>.Of(execution.Status)}; only one that is not finished can be cancelled.");
     }
+
+    const int Cancelled = 2;
+
+    static readonly string Cancel = $"""
+        with released as (
+            delete from flowstone.execution_queue q
+             where q.shard_key = (select t.shard_key from flowstone.tenants t where t.id = $1) and q.execution_id = $2 and q.tenant_id = $1 returning q.tenant_id, q.holds),
+        steps as (
+            update flowstone.node_executions n set status = 'CANCELLED', finished_at = greatest(n.started_at, $3) from released
+             where n.tenant_id = $1 and n.execution_id = $2 and n.finished_at is null),
+        ended as (
+            update flowstone.executions e set status = 'CANCELLED', reason = 'CANCELLED_BY_USER', finished_at = greatest(e.started_at, $3), waiting_for = null from released
+             where e.tenant_id = $1 and e.id = $2 and e.status in ('PENDING', 'RUNNING', 'WAITING')
+            returning e.tenant_id, e.workflow_id, e.status, e.due_at, e.started_at, e.finished_at),
+        {QueueSql.AfterEnd("$4")}
+        select 2 from ended
+        """;
 
     /// <summary>Null lets the database take its own time; a test's clock is handed over.</summary>
     internal static DateTimeOffset? DatabaseNow(TimeProvider clock) => clock == TimeProvider.System ? null : clock.Now();

@@ -17,9 +17,40 @@ sealed class NodeOrdinals
     // A version's nodes are a few KB. Beyond this many versions the cache starts anew; that costs a query per version, nothing else.
     const int MostVersions = 4096;
 
+    // A worker holds few executions at once; what is forgotten here costs a query.
+    const int MostExecutions = 65_536;
+
     readonly ConcurrentDictionary<(Id<Tenant>, Id<Workflow>, int), Nodes> versions = new();
+    readonly ConcurrentDictionary<Id<Execution>, (Id<Tenant> Tenant, Id<Workflow> Workflow, int Version)> executions = new();
 
     public sealed record Nodes(VersionNode[] ByOrdinal, Dictionary<string, int> ById);
+
+    /// <summary>Which version an execution runs, so that its steps need not ask.</summary>
+    public void Remember(Execution execution)
+    {
+        if (executions.Count >= MostExecutions)
+            executions.Clear();
+        executions[execution.Id] = (execution.TenantId, execution.WorkflowId, execution.WorkflowVersion);
+    }
+
+    public void Forget(Id<Execution> execution) => executions.TryRemove(execution, out _);
+
+    /// <exception cref="NotFoundException">This tenant has no such execution.</exception>
+    public async ValueTask<Nodes> GetAsync(TenantDatabase database, Id<Execution> execution, CancellationToken cancellationToken)
+    {
+        if (!executions.TryGetValue(execution, out var known) || known.Tenant != database.TenantId)
+        {
+            var rows = await database.QueryAsync("select workflow_id, workflow_version from flowstone.executions where tenant_id = $1 and id = $2",
+                [P(execution)], row => (Workflow: new Id<Workflow>(row.GetGuid(0)), Version: row.GetInt32(1)), cancellationToken);
+            if (rows.Count == 0)
+                throw new NotFoundException("Execution", execution);
+            known = (database.TenantId, rows[0].Workflow, rows[0].Version);
+            if (executions.Count >= MostExecutions)
+                executions.Clear();
+            executions[execution] = known;
+        }
+        return await GetAsync(database, known.Workflow, known.Version, cancellationToken);
+    }
 
     public async ValueTask<Nodes> GetAsync(TenantDatabase database, Id<Workflow> workflow, int version, CancellationToken cancellationToken)
     {

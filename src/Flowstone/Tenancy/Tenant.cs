@@ -18,6 +18,9 @@ public sealed record Tenant
     public required Guid ShardKey { get; init; }
 
     public required DateTimeOffset CreatedAt { get; init; }
+
+    /// <summary>Since when its executions wait; null while they run.</summary>
+    public DateTimeOffset? PausedAt { get; init; }
 }
 
 /// <summary>A row that belongs to a tenant: the database lets nobody else see or write it.</summary>
@@ -35,6 +38,11 @@ sealed class TenantMapping : IEntityTypeConfiguration<Tenant>
         tenant.Property(t => t.Slug).HasMaxLength(63);
         tenant.Property(t => t.Name).HasMaxLength(255);
         tenant.Property<JsonElement>("Settings").HasDefaultValueSql("'{}'");
+
+        // What its executions may bring: PayloadPolicy.
+        tenant.Property<long?>("PayloadLimit");
+        tenant.Property<Executions.PayloadOverflow?>("PayloadOverflow");
+        tenant.Property<bool>("SealPayloads").HasDefaultValue(false);
 
         // The command line's --tenant, and that no two share a name.
         tenant.HasIndex(t => t.Slug).IsUnique().HasDatabaseName("uq_tenants_slug");

@@ -29,6 +29,12 @@ public sealed record Workflow : ITenantOwned
     /// <summary>The number of the newest version.</summary>
     public required int Version { get; init; }
 
+    /// <summary>Since when its executions wait; null while they run.</summary>
+    public DateTimeOffset? PausedAt { get; init; }
+
+    /// <summary>How many of its executions may run at once; null is without limit.</summary>
+    public int? MaxConcurrency { get; init; }
+
     public required DateTimeOffset CreatedAt { get; init; }
     public required DateTimeOffset UpdatedAt { get; init; }
 }
@@ -82,6 +88,11 @@ sealed class WorkflowMapping : IEntityTypeConfiguration<Workflow>
         workflow.HasOne<User>().WithMany().HasForeignKey(w => new { w.TenantId, w.OwnerId }).OnDelete(DeleteBehavior.NoAction);
         workflow.HasOne<Team>().WithMany().HasForeignKey(w => new { w.TenantId, w.TeamId }).OnDelete(DeleteBehavior.NoAction);
         workflow.Property(w => w.Name).HasMaxLength(255);
+
+        // What its executions may bring (PayloadPolicy), and the names and types of their attributes.
+        workflow.Property<long?>("PayloadLimit");
+        workflow.Property<Executions.PayloadOverflow?>("PayloadOverflow");
+        workflow.Property<JsonElement?>("SearchAttributes");
 
         // Where an imported workflow came from, and the hash of the document as it was then: an unchanged file changes nothing.
         workflow.Property<string?>("ImportKey").HasMaxLength(1024);

@@ -15,7 +15,6 @@ public sealed partial class SourceTests
         ["select tenant_id, user_id from flowstone.find_email($1)"] = "sign-in: the tenant is what it asks for",
         ["insert into flowstone.tenants (id, slug"] = "makes the tenant",
         ["select id, slug, name, shard_key, created_at from flowstone.tenants"] = "the directory of tenants, as the worker's role",
-        ["with due as materialized (select shard_key"] = "a claim for all tenants, as the worker's role",
         ["flowstone.schema_migrations"] = "no tenant's",
         ["flowstone.create_partitions"] = "no tenant's",
         ["flowstone.partitions_until"] = "no tenant's",
@@ -35,7 +34,7 @@ public sealed partial class SourceTests
     static readonly string[] known =
     [
         "{rest}", "{ExecutionRow.Columns}", "{NodeExecutionRow.Columns}", "{role}", "{tenants}", "{name}", "{LockKey}", "{TenantPolicies.", "{Horizon.Days}",
-        "{ShortestHorizon.Days}", "{table}", "{AppRole}", "{policy.", "{check}", "{condition}", "{column}",
+        "{ShortestHorizon.Days}", "{table}", "{AppRole}", "{policy.", "{check}", "{condition}", "{column}", "{QueueSql.", "{First}",
     ];
 
     [Fact]

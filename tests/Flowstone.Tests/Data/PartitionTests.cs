@@ -20,10 +20,10 @@ public sealed class PartitionTests(TestDatabase database)
         var monday = new DateTimeOffset(2031, 3, 3, 0, 0, 0, TimeSpan.Zero);
         await using var connection = await OpenAsync();
         const string Make = "select flowstone.create_partitions('2031-03-05 12:00+00', '2031-03-17 00:00+00')";
-        Assert.Equal(6, await ScalarAsync<int>(connection, Make));
+        Assert.Equal(10, await ScalarAsync<int>(connection, Make));
         Assert.Equal(0, await ScalarAsync<int>(connection, Make));
 
-        foreach (var table in new[] { "executions", "node_executions", "payloads" })
+        foreach (var table in new[] { "executions", "node_executions", "payloads", "execution_attributes", "execution_signals" })
         {
             foreach (var (name, from) in new[] { ("20310303", monday), ("20310310", monday.AddDays(7)) })
             {
@@ -63,7 +63,7 @@ public sealed class PartitionTests(TestDatabase database)
         var copy = await database.NewDatabaseAsync();
         await using var store = new FlowstoneStore(FlowstoneStore.Connect(new FlowstoneOptions { ConnectionString = database.AppConnectionString(copy), PoolMin = 0 }), TimeProvider.System);
         Assert.Empty((await store.Health.CheckAsync()).Problems);
-        foreach (var tables in new[] { "executions|node_executions|payloads", "node_executions", "payloads" })
+        foreach (var tables in new[] { "executions|node_executions|payloads|execution_attributes|execution_signals", "node_executions", "execution_signals" })
         {
             await database.ExecuteAsync(copy, $"""
                 do $$ declare p text; begin

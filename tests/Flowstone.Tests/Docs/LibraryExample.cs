@@ -28,9 +28,9 @@ static class LibraryExample
         // A worker, in this process or on another machine:
         foreach (var claimed in await store.Queue.ClaimAsync(new ClaimRequest { Worker = "worker-1", Lease = TimeSpan.FromSeconds(30) }))
         {
-            await store.Queue.RecordAsync(claimed.Lease, claimed.Execution, [new NodeStart { NodeId = "greet" }], []);
+            await store.Queue.RecordAsync(claimed.Lease, [new NodeStart { NodeId = "greet" }], []);
             var greeting = PayloadBody.Json(JsonElement.Parse("""{ "text": "Hello" }"""));
-            await store.Queue.RecordAsync(claimed.Lease, claimed.Execution, [], [new NodeFinish { NodeId = "greet", Status = ExecutionStatus.Success, Output = greeting }]);
+            await store.Queue.RecordAsync(claimed.Lease, [], [new NodeFinish { NodeId = "greet", Status = ExecutionStatus.Success, Output = greeting }]);
             await store.Queue.FinishAsync(claimed.Lease, new ExecutionOutcome { Status = ExecutionStatus.Success, Output = greeting });
         }
         var finished = await tenant.Executions.FindAsync(started.Id);   // SUCCESS

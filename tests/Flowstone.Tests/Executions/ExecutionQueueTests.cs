@@ -62,8 +62,8 @@ public sealed class ExecutionQueueTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
         await tenant.StartAsync();
         var first = Assert.Single(await tenant.ClaimAsync("first"));
-        await tenant.Queue.RecordAsync(first.Lease, first.Execution, [new() { NodeId = "n0" }], []);
-        await tenant.Queue.RecordAsync(first.Lease, first.Execution, [new() { NodeId = "n1" }], [new() { NodeId = "n0", Status = ExecutionStatus.Success }]);
+        await tenant.Queue.RecordAsync(first.Lease, [new() { NodeId = "n0" }], []);
+        await tenant.Queue.RecordAsync(first.Lease, [new() { NodeId = "n1" }], [new() { NodeId = "n0", Status = ExecutionStatus.Success }]);
 
         tenant.Clock.Advance(Lease);
         await tenant.ClaimAsync("second");
@@ -127,7 +127,7 @@ public sealed class ExecutionQueueTests(TestDatabase database)
         Assert.Equal(ExecutionStatus.Success, execution.Status);
         Assert.Equal(TimeSpan.FromSeconds(2), execution.Duration);
         Assert.Equal(TimeSpan.FromSeconds(5), execution.StartedAt - execution.DueAt);
-        Assert.Equal(output.Bytes.ToArray(), (await tenant.Scope.Executions.FindPayloadAsync(execution.Id, execution.OutputHash!))!.Bytes.ToArray());
+        Assert.Equal(output.Bytes.ToArray(), (await tenant.Scope.Executions.FindPayloadAsync(execution.Id, execution.Output!))!.Bytes.ToArray());
         tenant.Clock.Advance(TimeSpan.FromDays(1));
         Assert.Empty(await tenant.ClaimAsync());
         await Assert.ThrowsAsync<ConflictException>(() => tenant.Queue.FinishAsync(claimed.Lease, new() { Status = ExecutionStatus.Failed }));
@@ -201,7 +201,7 @@ public sealed class ExecutionQueueTests(TestDatabase database)
         var forged = new ExecutionLease(tenant.Id, execution.Id, tenant.Tenant.ShardKey, Fence: 0);
 
         await Assert.ThrowsAsync<InvalidInputException>(() => tenant.Queue.FinishAsync(forged, new() { Status = ExecutionStatus.Success }));
-        await Assert.ThrowsAsync<InvalidInputException>(() => tenant.Queue.RecordAsync(forged, execution, [new() { NodeId = "n0" }], []));
+        await Assert.ThrowsAsync<InvalidInputException>(() => tenant.Queue.RecordAsync(forged, [new() { NodeId = "n0" }], []));
         await Assert.ThrowsAsync<InvalidInputException>(() => tenant.Queue.RenewAsync([forged], Lease));
 
         Assert.Equal(execution.Id, Assert.Single(await tenant.ClaimAsync()).Execution.Id);
@@ -247,5 +247,5 @@ public sealed class ExecutionQueueTests(TestDatabase database)
     }
 
     static Task RecordStartAsync(TestTenant tenant, ClaimedExecution claimed, string node)
-        => tenant.Queue.RecordAsync(claimed.Lease, claimed.Execution, [new() { NodeId = node }], []);
+        => tenant.Queue.RecordAsync(claimed.Lease, [new() { NodeId = node }], []);
 }

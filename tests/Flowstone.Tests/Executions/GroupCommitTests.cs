@@ -39,12 +39,12 @@ public sealed class GroupCommitTests(TestDatabase database)
         while (await tenant.ClaimAsync() is { Count: > 0 } some)
             claimed.AddRange(some);
         var (twice, lost) = (claimed[7], claimed[23]);
-        await tenant.Queue.RecordAsync(twice.Lease, twice.Execution, [new() { NodeId = "n0" }], []);
+        await tenant.Queue.RecordAsync(twice.Lease, [new() { NodeId = "n0" }], []);
         await tenant.Scope.Executions.CancelAsync(lost.Execution.Id);
 
         var outcomes = await Task.WhenAll(claimed.Select(async c =>
         {
-            var record = tenant.Queue.RecordAsync(c.Lease, c.Execution, [new() { NodeId = "n0", Input = TestTenant.Json("1") }], []);
+            var record = tenant.Queue.RecordAsync(c.Lease, [new() { NodeId = "n0", Input = TestTenant.Json("1") }], []);
             await record.ContinueWith(_ => { }, TaskScheduler.Default);
             return record.Exception?.InnerException;
         }));
@@ -69,10 +69,10 @@ public sealed class GroupCommitTests(TestDatabase database)
         await using (var hold = new Npgsql.NpgsqlCommand($"select 1 from flowstone.execution_queue where execution_id = '{claimed.Execution.Id}' for update", connection))
             await hold.ExecuteNonQueryAsync();
         using var cancelled = new CancellationTokenSource();
-        var sent = tenant.Queue.RecordAsync(claimed.Lease, claimed.Execution, [new() { NodeId = "n0" }], [], cancelled.Token);
+        var sent = tenant.Queue.RecordAsync(claimed.Lease, [new() { NodeId = "n0" }], [], cancelled.Token);
         while (await database.ScalarAsync<long>($"select count(*) from pg_stat_activity where pg_blocking_pids(pid) = array[{connection.ProcessID}]") == 0)
             Assert.False(sent.IsCompleted);
-        var waiting = tenant.Queue.RecordAsync(claimed.Lease, claimed.Execution, [new() { NodeId = "n1" }], [], cancelled.Token);
+        var waiting = tenant.Queue.RecordAsync(claimed.Lease, [new() { NodeId = "n1" }], [], cancelled.Token);
 
         await cancelled.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);

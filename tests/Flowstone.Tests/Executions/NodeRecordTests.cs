@@ -9,7 +9,7 @@ public sealed class NodeRecordTests(TestDatabase database)
     {
         var tenant = await database.NewTenantAsync();
         var claimed = await tenant.StartAndClaimAsync();
-        var input = TestTenant.Json("""{"in":1}""");
+        var input = TestTenant.Json($"""["{new string('x', 100)}"]""");
 
         await RecordAsync(tenant, claimed, [Start("n0", input)], []);
         tenant.Clock.Advance(TimeSpan.FromMilliseconds(840));
@@ -18,7 +18,7 @@ public sealed class NodeRecordTests(TestDatabase database)
         var steps = await tenant.Scope.Executions.NodesAsync(claimed.Execution.Id);
         Assert.Equal([ExecutionStatus.Success, ExecutionStatus.Success, ExecutionStatus.Running], steps.Select(s => s.Status));
         Assert.Equal(TimeSpan.FromMilliseconds(840), steps[0].Duration);
-        Assert.Equal(steps[0].InputHash, steps[0].OutputHash);
+        Assert.Equal(steps[0].Input, steps[0].Output);
         Assert.Equal(1, await database.ScalarAsync<long>($"select count(*) from flowstone.payloads where execution_id = '{claimed.Execution.Id}'"));
     }
 
@@ -96,7 +96,7 @@ public sealed class NodeRecordTests(TestDatabase database)
         foreach (var body in new[] { new PayloadBody(bytes, "application/octet-stream"), new PayloadBody(text) })
         {
             var execution = await tenant.StartAsync(input: body);
-            var read = (await tenant.Scope.Executions.FindPayloadAsync(execution.Id, execution.InputHash!))!;
+            var read = (await tenant.Scope.Executions.FindPayloadAsync(execution.Id, execution.Input!))!;
             Assert.Equal(body.Bytes.ToArray(), read.Bytes.ToArray());
             Assert.Equal(body.ContentType, read.ContentType);
         }
@@ -124,5 +124,5 @@ public sealed class NodeRecordTests(TestDatabase database)
     static NodeFinish Finish(string node, PayloadBody? output = null) => new() { NodeId = node, Status = ExecutionStatus.Success, Output = output };
 
     static Task RecordAsync(TestTenant tenant, ClaimedExecution claimed, NodeStart[] starts, NodeFinish[] finishes)
-        => tenant.Queue.RecordAsync(claimed.Lease, claimed.Execution, starts, finishes);
+        => tenant.Queue.RecordAsync(claimed.Lease, starts, finishes);
 }

@@ -107,7 +107,7 @@ public sealed class ConsoleTests(TestDatabase database, TestServer server)
         var tenant = await database.NewTenantAsync();
         var claimed = await tenant.StartAndClaimAsync();
         var start = claimed.Execution.StartedAt!.Value;
-        await tenant.Queue.RecordAsync(claimed.Lease, claimed.Execution, [new NodeStart { NodeId = "n0", StartedAt = start }],
+        await tenant.Queue.RecordAsync(claimed.Lease, [new NodeStart { NodeId = "n0", StartedAt = start }],
             [new NodeFinish { NodeId = "n0", Status = ExecutionStatus.Success, FinishedAt = start.AddMilliseconds(milliseconds) }]);
 
         var gantt = new GanttRows(await tenant.Scope.Executions.TimelineAsync(claimed.Execution.Id), start.AddMilliseconds(milliseconds));

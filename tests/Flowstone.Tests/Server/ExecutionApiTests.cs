@@ -40,7 +40,7 @@ public sealed class ExecutionApiTests(TestServer server)
         Assert.Equal([("n0", "SUCCESS"), ("n1", "FAILED"), ("n2", "CANCELLED")], steps.Select(s => (s.GetProperty("nodeId").GetString(), s.GetProperty("execution").GetProperty("status").GetString())));
         Assert.Equal(840, steps[0].GetProperty("execution").GetProperty("durationMs").GetDouble());
         Assert.Equal(3, (await user.GetAsync($"executions/{id}/nodes")).GetProperty("items").GetArrayLength());
-        Assert.Equal(steps[0].GetProperty("execution").GetProperty("outputHash").GetString(), execution.GetProperty("outputHash").GetString());
+        Assert.Equal(steps[0].GetProperty("execution").GetProperty("outputRef").GetString(), execution.GetProperty("outputRef").GetString());
 
         // The lease ended with the execution.
         await user.ProblemAsync(HttpStatusCode.Conflict, HttpMethod.Post, "work/finish", new { lease, status = "SUCCESS" });
@@ -91,16 +91,16 @@ public sealed class ExecutionApiTests(TestServer server)
         var body = $$"""{"workflowId":"{{await user.CreateWorkflowAsync()}}","input":{{Input}},"dueAt":"2026-01-01T10:00:00+05:00"}""";
         var execution = await user.PostAsync("executions", body, HttpStatusCode.Created);
         Assert.Equal("2026-01-01T05:00:00+00:00", execution.GetProperty("dueAt").GetString());
-        Assert.Matches("^[0-9a-f]{32}$", execution.GetProperty("inputHash").GetString());
+        Assert.Matches("^00[0-9a-f]{32}$", execution.GetProperty("inputRef").GetString());
         var path = $"/api/v1/executions/{execution.GetProperty("id").GetString()}/payloads/";
 
-        using var payload = await user.Http.GetAsync(path + execution.GetProperty("inputHash").GetString());
+        using var payload = await user.Http.GetAsync(path + execution.GetProperty("inputRef").GetString());
         Assert.Equal(Input, await payload.Content.ReadAsStringAsync());
         Assert.Equal("application/json", payload.Content.Headers.ContentType?.MediaType);
         Assert.Equal("nosniff", Assert.Single(payload.Headers.GetValues("X-Content-Type-Options")));
         Assert.Equal("attachment", payload.Content.Headers.ContentDisposition?.DispositionType);
-        await user.ProblemAsync(HttpStatusCode.NotFound, HttpMethod.Get, path + new string('0', 32));
-        Assert.Equal(["hash"], TestClient.Fields(await user.ProblemAsync(HttpStatusCode.BadRequest, HttpMethod.Get, path + "xyz")));
+        await user.ProblemAsync(HttpStatusCode.NotFound, HttpMethod.Get, path + new string('0', 34));
+        Assert.Equal(["payload"], TestClient.Fields(await user.ProblemAsync(HttpStatusCode.BadRequest, HttpMethod.Get, path + "xyz")));
     }
 
     [Fact]

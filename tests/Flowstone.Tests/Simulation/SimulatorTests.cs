@@ -28,10 +28,10 @@ public sealed class SimulatorTests(TestDatabase database)
 
     [Theory]
     [InlineData("delete from flowstone.node_executions where tenant_id = '{0}' and ctid in (select ctid from flowstone.node_executions where tenant_id = '{0}' limit 1)")]
-    [InlineData("update flowstone.node_executions set output_hash = decode('00112233445566778899aabbccddeeff', 'hex') where tenant_id = '{0}' and node = 0 and status = 'SUCCESS'")]
-    [InlineData("update flowstone.executions set status = 'TIMEOUT' where tenant_id = '{0}'")]
+    [InlineData("update flowstone.node_executions set output = decode('0000112233445566778899aabbccddeeff', 'hex') where tenant_id = '{0}' and node = 0 and status = 'SUCCESS'")]
+    [InlineData("update flowstone.executions set status = 'TIMEOUT', reason = 'TIMEOUT' where tenant_id = '{0}'")]
     [InlineData("delete from flowstone.payloads where tenant_id = '{0}'")]
-    [InlineData("insert into flowstone.node_executions select tenant_id, execution_id, node, iteration + 7, 1, status, reason, error, started_at, finished_at, input_hash, output_hash from flowstone.node_executions where tenant_id = '{0}' and attempt = 1 and iteration = 0")]
+    [InlineData("insert into flowstone.node_executions select tenant_id, execution_id, node, iteration + 7, 1, status, reason, error, started_at, finished_at, input, output from flowstone.node_executions where tenant_id = '{0}' and attempt = 1 and iteration = 0")]
     [InlineData("delete from flowstone.executions where tenant_id = '{0}'")]
     public async Task The_check_notices_what_was_tampered_with(string sql)
     {

@@ -159,7 +159,18 @@ public sealed class TenantIsolationTests(TestDatabase database)
         await tenant.Store.SignIn.OpenAsync(tenant.Id, user.Id, default);
         await tenant.Scope.Teams.CreateAsync("Team", null, user.Id);
         var claimed = await tenant.StartAndClaimAsync();
-        await tenant.Queue.RecordAsync(claimed.Lease, claimed.Execution, [new() { NodeId = "n0", Input = TestTenant.Json("1") }], []);
+        await tenant.Queue.RecordAsync(claimed.Lease, [new() { NodeId = "n0", Input = TestTenant.Json($"\"{new string('a', 100)}\"") }], []);
+
+        // What takes more than a line to come about.
+        var (id, execution) = (tenant.Id, claimed.Execution);
+        await database.ExecuteAsync("flowstone_test", $"""
+            insert into flowstone.execution_attributes (tenant_id, execution_id, name, workflow_id, value) values ('{id}', '{execution.Id}', 'order', '{execution.WorkflowId}', '');
+            insert into flowstone.execution_deltas values ('{id}', '{execution.Id}', '{execution.WorkflowId}', now(), 'SUCCESS', 0, 1, 1, 1);
+            insert into flowstone.execution_keys values ('{id}', 'key', '{execution.Id}', now());
+            insert into flowstone.execution_limits values ('{id}', 'limit', 1, 0);
+            insert into flowstone.execution_signals (tenant_id, execution_id, signal_id, name, sent_at) values ('{id}', '{execution.Id}', '{execution.Id}', 'paid', now());
+            insert into flowstone.execution_statistics values ('{id}', '{execution.WorkflowId}', now(), 'SUCCESS', 0, 1, 1, 1);
+            """);
         return tenant;
     }
 

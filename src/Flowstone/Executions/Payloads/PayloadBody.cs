@@ -8,17 +8,16 @@ namespace Flowstone.Executions;
 /// <summary>What goes into an execution or a node, or comes out: bytes with their type. Stored losslessly, compressed.</summary>
 public sealed class PayloadBody
 {
+    internal const string JsonType = "application/json";
+
     // Below this, compression costs more than it saves.
     const int SmallestCompressed = 160;
 
-    public PayloadBody(ReadOnlyMemory<byte> bytes, string contentType = "application/json")
+    public PayloadBody(ReadOnlyMemory<byte> bytes, string contentType = JsonType)
     {
         Text.Require("contentType", contentType, 255);
         Bytes = bytes;
         ContentType = contentType;
-        Span<byte> hash = stackalloc byte[32];
-        SHA256.HashData(bytes.Span, hash);
-        Hash = hash[..16].ToArray();
     }
 
     /// <summary>A JSON value, byte for byte.</summary>
@@ -28,7 +27,7 @@ public sealed class PayloadBody
     public string ContentType { get; }
 
     /// <summary>Names the payload within its execution: the first 16 bytes of the SHA-256.</summary>
-    public byte[] Hash { get; }
+    public byte[] Hash => field ??= SHA256.HashData(Bytes.Span)[..16];
 
     /// <summary>As the <c>payloads</c> table keeps it.</summary>
     internal (PayloadEncoding Encoding, byte[] Body) Encode()

@@ -6,7 +6,11 @@ namespace Flowstone.Executions;
 /// A worker's right to write an execution. <see cref="Fence"/> is the fencing number: when another worker takes the execution over,
 /// it grows, and every write with the old one is refused.
 /// </summary>
-public sealed record ExecutionLease(Id<Tenant> TenantId, Id<Execution> ExecutionId, Guid ShardKey, int Fence);
+public sealed record ExecutionLease(Id<Tenant> TenantId, Id<Execution> ExecutionId, Guid ShardKey, int Fence)
+{
+    internal ConflictException Lost()
+        => new($"The lease on execution {ExecutionId} (fence {Fence}) is lost: another worker took over, or it was cancelled. Stop working on it.");
+}
 
 /// <summary>What a worker asks for.</summary>
 public sealed record ClaimRequest

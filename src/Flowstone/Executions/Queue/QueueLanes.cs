@@ -1,0 +1,111 @@
+using Flowstone.Tenancy;
+
+namespace Flowstone.Executions;
+
+/// <summary>Work that was queued: by whom, how urgent, and when it is due; null is now.</summary>
+readonly record struct QueuedWork(Id<Tenant> TenantId, short Priority, DateTimeOffset? DueAt);
+
+/// <summary>The work of one tenant and priority, as far as this process knows it.</summary>
+sealed class QueueLane(Id<Tenant> tenantId, short priority)
+{
+    public Id<Tenant> TenantId => tenantId;
+    public short Priority => priority;
+
+    /// <summary>By the database's clock; never while nothing is known.</summary>
+    public DateTimeOffset NextDue { get; set; } = DateTimeOffset.MaxValue;
+
+    /// <summary>Where the next claim begins to look: what lies before was taken. Saves walking over the dead rows of what was claimed.</summary>
+    public (DateTimeOffset VisibleAt, Guid Id) From { get; set; } = (DateTimeOffset.MinValue, Guid.Empty);
+
+    /// <summary>Grows with every piece of news, so that a claim that found nothing does not overwrite what came meanwhile.</summary>
+    public int News { get; set; }
+}
+
+/// <summary>
+/// Where work is, as far as this process knows: a list of (tenant, priority) that have some. Claims go round the tenants, so that one
+/// with a million executions waits for its turn like any other. Kept by what this process queues, by notifications and by looking.
+/// </summary>
+sealed class QueueLanes
+{
+    readonly Lock guard = new();
+    readonly SortedDictionary<(Guid Tenant, int UrgencyRank), QueueLane> lanes = [];
+    Guid lastTenant;
+
+    /// <summary>The lanes of the next claim, each of another tenant, with how many to take of each.</summary>
+    public List<(QueueLane Lane, int Quota, int News)> Choose(Id<Tenant>? only, int wanted, int mostTenants, DateTimeOffset now)
+    {
+        lock (guard)
+        {
+            var ready = new List<QueueLane>();
+            foreach (var (key, lane) in lanes)
+            {
+                // The first that is ready is the tenant's most urgent.
+                if (lane.NextDue <= now && (only is null || only.Value.Value == key.Tenant) && (ready.Count == 0 || ready[^1].TenantId != lane.TenantId))
+                    ready.Add(lane);
+            }
+            if (ready.Count == 0)
+                return [];
+            var first = ready.FindIndex(lane => lane.TenantId.Value.CompareTo(lastTenant) > 0);
+            var chosen = Enumerable.Range(Math.Max(first, 0), Math.Min(ready.Count, Math.Min(wanted, mostTenants))).Select(i => ready[i % ready.Count]).ToList();
+            lastTenant = chosen[^1].TenantId.Value;
+            var quota = (wanted + chosen.Count - 1) / chosen.Count;
+            return [.. chosen.Select(lane => (lane, quota, lane.News))];
+        }
+    }
+
+    public void Add(IEnumerable<QueuedWork> work, DateTimeOffset now)
+    {
+        lock (guard)
+            foreach (var (tenant, priority, dueAt) in work)
+            {
+                var lane = Lane(tenant, priority);
+                lane.News++;
+                if ((dueAt ?? now) < lane.NextDue)
+                    lane.NextDue = dueAt ?? now;
+                if (dueAt < lane.From.VisibleAt)
+                    lane.From = (dueAt.Value, Guid.Empty);
+            }
+    }
+
+    /// <summary>After a claim of the lane: fewer than asked for is all that there was.</summary>
+    public void Claimed(QueueLane lane, int quota, int news, int found, (DateTimeOffset VisibleAt, Guid Id) last, DateTimeOffset now)
+    {
+        // Transactions commit in another order than their rows say; younger rows than this are looked at again.
+        var settled = (now - TimeSpan.FromMilliseconds(500), Guid.Empty);
+        lock (guard)
+        {
+            var upTo = found < quota ? settled : last;
+            lane.From = upTo.CompareTo(settled) < 0 ? upTo : settled;
+            if (found < quota && lane.News == news)
+                lane.NextDue = DateTimeOffset.MaxValue;
+        }
+    }
+
+    /// <summary>What a look at the whole queue (or at one tenant's part) found: per lane the time of its first row.</summary>
+    public void Replace(Id<Tenant>? only, IReadOnlyList<(Id<Tenant> Tenant, short Priority, DateTimeOffset First)> found)
+    {
+        lock (guard)
+        {
+            // A lane that was not found is empty, unless it had news since; then the next look tells.
+            foreach (var key in lanes.Where(l => (only is null || only.Value.Value == l.Key.Tenant) && l.Value.NextDue == DateTimeOffset.MaxValue).Select(l => l.Key).ToList())
+                lanes.Remove(key);
+            foreach (var (tenant, priority, first) in found)
+            {
+                var lane = Lane(tenant, priority);
+                lane.NextDue = first < lane.NextDue ? first : lane.NextDue;
+                lane.From = (first, Guid.Empty);
+            }
+        }
+    }
+
+    /// <summary>When something will be due, as far as is known.</summary>
+    public DateTimeOffset NextDue(Id<Tenant>? only)
+    {
+        lock (guard)
+            return lanes.Values.Where(lane => only is null || lane.TenantId == only).Select(lane => lane.NextDue).DefaultIfEmpty(DateTimeOffset.MaxValue).Min();
+    }
+
+    // Higher priorities first, below the same tenant.
+    QueueLane Lane(Id<Tenant> tenant, short priority)
+        => lanes.TryGetValue((tenant.Value, -priority), out var lane) ? lane : lanes[(tenant.Value, -priority)] = new QueueLane(tenant, priority);
+}

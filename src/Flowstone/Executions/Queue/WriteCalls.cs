@@ -1,0 +1,94 @@
+using Flowstone.Data;
+using Flowstone.Tenancy;
+
+namespace Flowstone.Executions;
+
+/// <summary>One write of one execution. Whoever asked for it waits for its commit.</summary>
+abstract class WriteCall(Id<Tenant> tenantId, Id<Execution> executionId, PayloadRows? payloads = null)
+{
+    const int Waiting = 0, Sent = 1, GivenUp = 2;
+
+    readonly TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    int state;
+
+    public Id<Tenant> TenantId => tenantId;
+    public Id<Execution> ExecutionId => executionId;
+    public long AskedAt { get; } = System.Diagnostics.Stopwatch.GetTimestamp();
+
+    /// <summary>Completes after the commit, or fails with what befell this call.</summary>
+    public Task Done => done.Task;
+
+    /// <summary>The payloads that it brings; null if none.</summary>
+    public PayloadRows? Payloads => payloads;
+
+    /// <summary>What the database said of it, if it said nothing: then the lease was lost, say.</summary>
+    public abstract FlowstoneException? Refusal { get; }
+
+    public bool TrySend() => Interlocked.CompareExchange(ref state, Sent, Waiting) == Waiting;
+
+    /// <summary>Only what has not been sent can be called off: what was, is told as it ends.</summary>
+    public void CallOff(CancellationToken token)
+    {
+        if (Interlocked.CompareExchange(ref state, GivenUp, Waiting) == Waiting)
+            done.TrySetCanceled(token);
+    }
+
+    public void Complete()
+    {
+        if (Refusal is { } refusal)
+            done.TrySetException(refusal);
+        else
+            done.TrySetResult();
+    }
+
+    public void Fail(Exception error) => done.TrySetException(error);
+}
+
+/// <summary>Queues an execution.</summary>
+sealed class StartCall(Execution execution, NewExecution request, PayloadRows? payloads, DateTimeOffset now) : WriteCall(execution.TenantId, execution.Id, payloads)
+{
+    public Execution Execution => execution;
+    public NewExecution Request => request;
+    public DateTimeOffset? DedupUntil => request.DedupKey is null ? null : now + request.DedupWindow;
+
+    /// <summary>The version that was started; null if there is none, or if the dedup key was taken.</summary>
+    public int? Version { get; set; }
+
+    public override FlowstoneException? Refusal => Version is not null || request.DedupKey is not null ? null : NoWorkflow;
+
+    public FlowstoneException NoWorkflow => request.WorkflowVersion is { } number
+        ? new NotFoundException($"Workflow {execution.WorkflowId} version", number) : new NotFoundException("Workflow", execution.WorkflowId);
+}
+
+/// <summary>A write under a lease.</summary>
+abstract class LeasedCall(ExecutionLease lease, PayloadRows? payloads = null) : WriteCall(lease.TenantId, lease.ExecutionId, payloads)
+{
+    public ExecutionLease Lease => lease;
+
+    /// <summary>Whether the lease's fencing number was still the right one.</summary>
+    public bool Held { get; set; }
+
+    public override FlowstoneException? Refusal => Held ? null : lease.Lost();
+}
+
+/// <summary>Records steps.</summary>
+sealed class RecordCall(ExecutionLease lease, NodeWrites writes, PayloadRows payloads) : LeasedCall(lease, payloads)
+{
+    public NodeWrites Writes => writes;
+}
+
+/// <summary>Ends an execution.</summary>
+sealed class FinishCall(ExecutionLease lease, ExecutionOutcome outcome, PayloadRef? output, PayloadRows? payloads, DateTimeOffset finishedAt) : LeasedCall(lease, payloads)
+{
+    public ExecutionOutcome Outcome => outcome;
+    public string? Reason { get; } = outcome.Reason ?? (outcome.Status == ExecutionStatus.Success ? null : EnumText<ExecutionStatus>.Of(outcome.Status));
+    public string? Error { get; } = Text.Fit(outcome.Error, Execution.MaxErrorLength);
+    public DateTimeOffset FinishedAt => finishedAt;
+    public PayloadRef? Output => output;
+}
+
+/// <summary>Prolongs a lease. In the lane of its execution, so that it never waits for that execution's other writes, nor they for it.</summary>
+sealed class RenewCall(ExecutionLease lease, TimeSpan duration) : LeasedCall(lease)
+{
+    public TimeSpan Duration => duration;
+}
