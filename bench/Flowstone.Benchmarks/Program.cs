@@ -16,6 +16,8 @@ var root = new RootCommand("Flowstone's benchmarks. Each asks a question and kno
 {
     database, rounds, seconds, inFlight, pool, floorConnections, only, fresh, save,
     Benchmark("runs", "How many whole durable runs of ten nodes a second, against a hand-written group commit?", RunsBenchmark.RunAsync, 1, 8, 32, 256),
+    Benchmark("jobs", "How many empty jobs a second: start, claim, finish?", RunsBenchmark.RunJobsAsync, 1, 32, 256),
+    Benchmark("calls", "How long does one caller wait for each call, against plain prepared Npgsql?", CallsBenchmark.RunAsync, 1),
 };
 return await root.Parse(args).InvokeAsync();
 

@@ -3,15 +3,17 @@ using System.Globalization;
 
 namespace Flowstone.Benchmarks;
 
+/// <param name="Once">What one caller does over and over.</param>
+sealed record Side(string Name, Func<Task> Once);
+
 /// <summary>Sides that are measured in turns, round by round, so that whatever disturbs the machine disturbs all of them.</summary>
 sealed class Comparison(BenchmarkServer server, string database, Settings settings)
 {
     /// <summary>Others on the machine may use so much of it during a round; else the round is measured again, for all sides.</summary>
     const double Disturbed = 0.15;
 
-    /// <param name="sides">Name, and what one caller does over and over.</param>
     /// <returns>The rounds of each side, by its name.</returns>
-    public async Task<Dictionary<string, IReadOnlyList<Round>>> RunAsync(int callers, IReadOnlyList<(string Name, Func<Task> Once)> sides)
+    public async Task<Dictionary<string, IReadOnlyList<Round>>> RunAsync(int callers, IReadOnlyList<Side> sides)
     {
         var rounds = sides.ToDictionary(side => side.Name, _ => new List<Round>());
         foreach (var (_, once) in sides)
@@ -76,7 +78,9 @@ static class Figures
     /// <summary>The median of the ratios round by round, so that a disturbance that lasts longer than a round falls out.</summary>
     public static string Ratio(IReadOnlyList<Round>? rounds, IReadOnlyList<Round>? against)
         => rounds is null || against is null ? ""
-            : Median(rounds.Zip(against, (a, b) => a.PerSecond / Math.Max(b.PerSecond, 1e-9))).ToString("0.00", CultureInfo.InvariantCulture);
+            : Ratio(Median(rounds.Zip(against, (a, b) => a.PerSecond / Math.Max(b.PerSecond, 1e-9))));
+
+    public static string Ratio(double ratio) => ratio.ToString(ratio < 10 ? "0.00" : "0.0", CultureInfo.InvariantCulture);
 
     public static string Number(double value) => value.ToString(value < 100 ? "N1" : "N0", CultureInfo.InvariantCulture);
 

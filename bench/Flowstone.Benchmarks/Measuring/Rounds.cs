@@ -10,7 +10,11 @@ namespace Flowstone.Benchmarks;
 sealed record Round(double PerSecond, TimeSpan P50, TimeSpan P99, double Others, double Stolen, Cost Cost);
 
 /// <summary>What a run cost the server and the client.</summary>
-sealed record Cost(double Commits, double WalBytes, TimeSpan Client, TimeSpan Server);
+sealed record Cost(double Commits, double WalBytes, TimeSpan Client, TimeSpan Server)
+{
+    /// <summary>Of both together: what is left of a comparison when the machine is noisy.</summary>
+    public TimeSpan Cpu => Client + Server;
+}
 
 /// <summary>Keeps a number of callers busy for a while and counts what they complete.</summary>
 static class Callers

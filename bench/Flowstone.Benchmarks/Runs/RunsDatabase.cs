@@ -14,7 +14,9 @@ sealed record RunsDatabase(BenchmarkServer Server, Id<Tenant> TenantId, Guid Sha
 
     public static string NodeId(int node) => $"step-{node}";
 
-    public static async Task<RunsDatabase> CreateAsync(BenchmarkServer server)
+    const int History = 20_000;
+
+    public static async Task<RunsDatabase> CreateAsync(BenchmarkServer server, Settings settings)
     {
         await server.CreateFlowstoneDatabaseAsync(Name);
         await using var store = Store(server, pool: 2);
@@ -30,13 +32,16 @@ sealed record RunsDatabase(BenchmarkServer Server, Id<Tenant> TenantId, Guid Sha
         await using var connection = new NpgsqlConnection(server.Superuser(Name));
         await connection.OpenAsync();
         await using var shard = new NpgsqlCommand("select shard_key from flowstone.tenants where id = $1", connection) { Parameters = { new() { Value = tenant.Id.Value } } };
-        return new RunsDatabase(server, tenant.Id, (Guid)(await shard.ExecuteScalarAsync())!, workflow.Id);
+        var database = new RunsDatabase(server, tenant.Id, (Guid)(await shard.ExecuteScalarAsync())!, workflow.Id);
+        if (!settings.Fresh)
+            await database.AddHistoryAsync(History);
+        return database;
     }
 
     /// <summary>
     /// Finished runs of the last hours, and statistics: nobody works on an empty database, and plans that are made on one are bad for everybody.
     /// </summary>
-    public async Task AddHistoryAsync(int runs)
+    async Task AddHistoryAsync(int runs)
     {
         const string Add = """
             create function pg_temp.id_at(at timestamptz) returns uuid language sql volatile as $$
