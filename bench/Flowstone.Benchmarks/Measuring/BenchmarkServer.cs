@@ -73,7 +73,15 @@ sealed class BenchmarkServer : IAsyncDisposable
         await ExecuteAsync(name, $"alter role {Login} password '{Password}'");
     }
 
-    public async Task CreateDatabaseAsync(string name)
+    /// <summary>A new database of somebody else's.</summary>
+    public async Task CreatePeerDatabaseAsync(string name, string? schema)
+    {
+        await CreateDatabaseAsync(name);
+        if (schema is not null)
+            await ExecuteAsync(name, schema);
+    }
+
+    async Task CreateDatabaseAsync(string name)
     {
         await DatabaseInstaller.DropDatabaseAsync(Superuser("postgres"), name);
         await DatabaseInstaller.CreateDatabaseAsync(Superuser("postgres"), name);
@@ -99,9 +107,9 @@ sealed class BenchmarkServer : IAsyncDisposable
             """);
 
     /// <summary>What the server has done so far.</summary>
-    public async Task<(double Commits, double WalBytes, TimeSpan Server)> CountersAsync(string database)
+    public async Task<(double Commits, double WalBytes, TimeSpan Server)> CountersAsync()
     {
-        await using var connection = new NpgsqlConnection(Superuser(database));
+        await using var connection = new NpgsqlConnection(Superuser("postgres"));
         await connection.OpenAsync();
         // Transactions that wrote: pg_stat_database would tell of them ten seconds late.
         await using var command = new NpgsqlCommand(

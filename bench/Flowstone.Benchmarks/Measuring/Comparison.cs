@@ -1,13 +1,9 @@
-using System.Diagnostics;
 using System.Globalization;
 
 namespace Flowstone.Benchmarks;
 
-/// <param name="Once">What one caller does over and over.</param>
-sealed record Side(string Name, Func<Task> Once);
-
 /// <summary>Sides that are measured in turns, round by round, so that whatever disturbs the machine disturbs all of them.</summary>
-sealed class Comparison(BenchmarkServer server, string database, Settings settings)
+sealed class Comparison(BenchmarkServer server, Settings settings)
 {
     /// <summary>Others on the machine may use so much of it during a round; else the round is measured again, for all sides.</summary>
     const double Disturbed = 0.15;
@@ -16,22 +12,22 @@ sealed class Comparison(BenchmarkServer server, string database, Settings settin
     public async Task<Dictionary<string, IReadOnlyList<Round>>> RunAsync(int callers, IReadOnlyList<Side> sides)
     {
         var rounds = sides.ToDictionary(side => side.Name, _ => new List<Round>());
-        foreach (var (_, once) in sides)
-            await Callers.RunAsync(callers, TimeSpan.FromSeconds(Math.Min(2, settings.Seconds)), once);
+        foreach (var side in sides)
+            await side.RunAsync(callers, TimeSpan.FromSeconds(Math.Min(2, settings.Seconds)));
         var again = settings.Rounds;
         for (var round = 0; round < settings.Rounds;)
         {
             // Every other round backwards: who goes first has no advantage.
-            foreach (var (name, once) in round % 2 == 0 ? sides : sides.Reverse())
+            foreach (var side in round % 2 == 0 ? sides : sides.Reverse())
             {
-                var taken = await MeasureAsync(callers, once);
-                rounds[name].Add(taken);
-                Print($"  {callers,4} in flight, round {round + 1}: {name,-12}{Tell(taken)}");
+                var taken = await MeasureAsync(callers, side);
+                rounds[side.Name].Add(taken);
+                Console.WriteLine($"  {callers,4} in flight, round {round + 1}: {side.Name,-12}{Tell(taken)}");
             }
             if (again > 0 && rounds.Values.Any(taken => taken[^1].Others > Disturbed))
             {
                 again--;
-                Print("  disturbed by others: this round again");
+                Console.WriteLine("  disturbed by others: this round again");
                 foreach (var taken in rounds.Values)
                     taken.RemoveAt(taken.Count - 1);
             }
@@ -43,19 +39,18 @@ sealed class Comparison(BenchmarkServer server, string database, Settings settin
         return rounds.ToDictionary(side => side.Key, side => (IReadOnlyList<Round>)side.Value);
     }
 
-    async Task<Round> MeasureAsync(int callers, Func<Task> once)
+    async Task<Round> MeasureAsync(int callers, Side side)
     {
         await server.CheckpointAsync();
         await Machine.SettleAsync();
-        var before = await server.CountersAsync(database);
-        var (ticks, client) = (Machine.Ticks.Now(), Process.GetCurrentProcess().TotalProcessorTime);
-        var (perSecond, p50, p99) = await Callers.RunAsync(callers, TimeSpan.FromSeconds(settings.Seconds), once);
+        var before = await server.CountersAsync();
+        var ticks = Machine.Ticks.Now();
+        var load = await side.RunAsync(callers, TimeSpan.FromSeconds(settings.Seconds));
         var whole = Machine.Ticks.Now().Since(ticks);
-        client = Process.GetCurrentProcess().TotalProcessorTime - client;
-        var after = await server.CountersAsync(database);
-        var done = Math.Max(1, perSecond * settings.Seconds);
-        var cost = new Cost((after.Commits - before.Commits) / done, (after.WalBytes - before.WalBytes) / done, client / done, (after.Server - before.Server) / done);
-        return new Round(perSecond, p50, p99, Math.Max(0, whole.Busy - ((client + after.Server - before.Server) / whole.Capacity)), whole.Stolen, cost);
+        var after = await server.CountersAsync();
+        var done = load.Completed;
+        var cost = new Cost((after.Commits - before.Commits) / done, (after.WalBytes - before.WalBytes) / done, load.Cpu / done, (after.Server - before.Server) / done);
+        return new Round(load.PerSecond, load.P50, load.P99, Math.Max(0, whole.Busy - ((load.Cpu + after.Server - before.Server) / whole.Capacity)), whole.Stolen, cost);
     }
 
     static string Tell(Round round)
@@ -63,8 +58,6 @@ sealed class Comparison(BenchmarkServer server, string database, Settings settin
             $"{round.PerSecond,9:N1}/s  p50 {round.P50.TotalMilliseconds,7:N2} ms  p99 {round.P99.TotalMilliseconds,7:N2} ms  each "
             + $"{round.Cost.Commits,5:N2} commits, {round.Cost.WalBytes / 1024,5:N1} KiB WAL, CPU {round.Cost.Client.TotalMilliseconds,5:N2} + {round.Cost.Server.TotalMilliseconds,5:N2} ms"
             + $"  (others {round.Others:P0}, stolen {round.Stolen:P0})");
-
-    public static void Print(string line) => Console.WriteLine(line);
 }
 
 /// <summary>What a table says of rounds: medians. Of a side that was not measured, nothing.</summary>

@@ -12,7 +12,7 @@ static class CallsBenchmark
         var database = await RunsDatabase.CreateAsync(server, settings);
         await using var flowstone = new TimedRuns(new FlowstoneRuns(database, settings.Pool));
         await using var plain = new TimedRuns(await PlainNpgsql.ConnectAsync(database));
-        await new Comparison(server, RunsDatabase.Name, settings).RunAsync(1, [.. new[] { flowstone, plain }.Select(side => new Side(side.Name, side.WholeRun(RunsDatabase.Nodes)))]);
+        await new Comparison(server, settings).RunAsync(1, [.. new[] { flowstone, plain }.Select(side => new InProcess(side.Name, side.WholeRun(RunsDatabase.Nodes)))]);
 
         var table = new Table("call", "flowstone p50 ms", "p99 ms", "plain p50 ms", "p99 ms", "p50 of plain");
         foreach (var call in TimedRuns.Calls)

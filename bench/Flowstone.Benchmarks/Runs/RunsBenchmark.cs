@@ -23,7 +23,7 @@ static class RunsBenchmark
         foreach (var callers in settings.InFlight)
         {
             IRunStore[] sides = [.. new IRunStore[] { flowstone, floor, plain }.Where(side => settings.Measures(side.Name) && (callers == 1 || side != plain))];
-            var rounds = await new Comparison(server, RunsDatabase.Name, settings).RunAsync(callers, [.. sides.Select(side => new Side(side.Name, side.WholeRun(nodes)))]);
+            var rounds = await new Comparison(server, settings).RunAsync(callers, [.. sides.Select(side => new InProcess(side.Name, side.WholeRun(nodes)))]);
             var (ours, best, one) = (rounds.GetValueOrDefault("flowstone"), rounds.GetValueOrDefault("floor"), rounds.GetValueOrDefault("plain"));
             table.Add($"{callers}", Figures.PerSecond(ours), Figures.Milliseconds(ours, r => r.P50), Figures.Milliseconds(ours, r => r.P99), Figures.Milliseconds(ours, r => r.Cost.Cpu),
                 Figures.PerSecond(best), Figures.Milliseconds(best, r => r.Cost.Cpu), Figures.Ratio(ours, best),
