@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Flowstone.Data;
 using Flowstone.Tenancy;
+using Microsoft.Extensions.DependencyInjection;
 
 namespace Flowstone.Cli;
 
@@ -14,7 +15,8 @@ sealed class OpenStore : IAsyncDisposable
     OpenStore(string connectionString, EmbeddedPostgres? postgres, int connections)
     {
         (ConnectionString, this.postgres) = (connectionString, postgres);
-        Options = new FlowstoneOptions { ConnectionString = connectionString, PoolMax = PoolMax ?? connections };
+        Options = FlowstoneServices.FromEnvironment();
+        (Options.ConnectionString, Options.PoolMax) = (connectionString, PoolMax ?? connections);
         Store = new FlowstoneStore(Microsoft.Extensions.Options.Options.Create(Options), TimeProvider.System);
     }
 

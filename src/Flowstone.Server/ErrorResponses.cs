@@ -1,4 +1,5 @@
 using System.Globalization;
+using Flowstone.Executions;
 using Flowstone.Server.Console;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
@@ -29,7 +30,7 @@ static partial class ErrorResponses
         catch (Exception error) when (!context.Response.HasStarted)
         {
             var problem = Explain(error);
-            if (problem.Status == 500)
+            if (problem.Status == 500 && error is not PayloadDamagedException)
             {
                 problem.Extensions["traceId"] = context.TraceIdentifier;
                 Unexpected(app.Logger, context.Request.Method, context.Request.Path, context.TraceIdentifier, error);
@@ -39,12 +40,14 @@ static partial class ErrorResponses
         }
     });
 
-    static ProblemDetails Explain(Exception error) => error switch
+    /// <summary>What a client is told of an error.</summary>
+    public static ProblemDetails Explain(Exception error) => error switch
     {
         RequestRefusedException e => e.Problem,
         InvalidInputException e => Invalid(e.Errors),
         NotFoundException e => Problem(404, "not-found", "Not found", e.Message),
         ConflictException e => Problem(409, "conflict", "Conflict", e.Message),
+        PayloadDamagedException e => Problem(500, "payload-damaged", "Payload damaged", e.Message),
         UnavailableException e => Problem(503, "unavailable", "Not available", e.Message),
         BadHttpRequestException { StatusCode: 400 } e => Invalid(BadRequests.Explain(e)),
         BadHttpRequestException e => OfStatus(e.StatusCode),
@@ -58,7 +61,7 @@ static partial class ErrorResponses
         403 => Problem(403, "forbidden", "Forbidden", "Your role does not allow this. Ask an administrator."),
         404 => Problem(404, "not-found", "Not found", "There is nothing at this address."),
         405 => Problem(405, "method-not-allowed", "Method not allowed", "This address does not take that method; the header Allow lists those that it takes."),
-        413 => Problem(413, "too-large", "Too large", "The request's body is larger than 6 MB."),
+        413 => Problem(413, "too-large", "Too large", "The request's body is larger than the 6 MB that are allowed (64 MB for a payload)."),
         415 => Problem(415, "unsupported-media-type", "Unsupported media type", "Send JSON, with 'Content-Type: application/json'."),
         500 => Problem(500, "internal", "Internal error", "Something went wrong on our side. It is in the server's log under the trace id."),
         _ => Problem(status, "refused", "Refused", "The request was refused."),

@@ -30,6 +30,8 @@ public static class FlowstoneServer
         builder.Services.AddFlowstone();
         builder.Services.AddSessionAuthentication();
         builder.Services.AddServerHealth();
+        builder.Services.AddSingleton<PayloadSweepJob>().AddHostedService(provider => provider.GetRequiredService<PayloadSweepJob>());
+        builder.Services.AddHostedService<MaintenanceJob>();
         builder.Services.AddServerOpenApi();
         builder.Services.AddRazorComponents();
         builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider();   // only the sign-in form's antiforgery token needs keys, for minutes
@@ -62,7 +64,9 @@ public static class FlowstoneServer
         api.MapTeams();
         api.MapWorkflows();
         api.MapExecutions();
+        api.MapExecutionControl();
         api.MapWork();
+        api.MapPayloadPolicies();
         return app;
     }
 

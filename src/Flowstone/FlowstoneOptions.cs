@@ -24,7 +24,34 @@ public sealed class FlowstoneOptions
     /// <summary>How long a statement may take (<c>DATABASE_TIMEOUT</c>, in milliseconds). Default 30 s.</summary>
     [Range(typeof(TimeSpan), "00:00:00.100", "01:00:00")]
     public TimeSpan CommandTimeout { get; set; } = TimeSpan.FromSeconds(30);
+
+    /// <summary>A file with the master key, 32 bytes in base64 (<c>FLOWSTONE_KEY_FILE</c>). Keep a copy elsewhere: what it seals opens with nothing else.</summary>
+    public string? KeyFile { get; set; }
+
+    /// <summary>The master key itself, where there is no file (<c>FLOWSTONE_MASTER_KEY</c>). A secret: it is never logged.</summary>
+    public string? MasterKey { get; set; }
+
+    /// <summary>Where large payloads go.</summary>
+    [ValidateObjectMembers]
+    public PayloadOptions Payloads { get; set; } = new();
 }
 
 [OptionsValidator]
 sealed partial class FlowstoneOptionsValidator : IValidateOptions<FlowstoneOptions>;
+
+/// <summary>What an attribute cannot tell: whether there is a key where one is named, and an object store that can be made.</summary>
+sealed class PayloadSettingsValidator : IValidateOptions<FlowstoneOptions>
+{
+    public ValidateOptionsResult Validate(string? name, FlowstoneOptions options)
+    {
+        try
+        {
+            Executions.PayloadSettings.Of(options, sealer: null).Objects?.Dispose();
+            return ValidateOptionsResult.Success;
+        }
+        catch (InvalidInputException error)
+        {
+            return ValidateOptionsResult.Fail(error.Message);
+        }
+    }
+}

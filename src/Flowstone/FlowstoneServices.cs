@@ -17,9 +17,20 @@ public static class FlowstoneServices
             .Configure(configure ?? (_ => { }))
             .ValidateOnStart();
         services.AddSingleton<IValidateOptions<FlowstoneOptions>, FlowstoneOptionsValidator>();
+        services.AddSingleton<IValidateOptions<FlowstoneOptions>, PayloadSettingsValidator>();
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<FlowstoneStore>();
         return services;
+    }
+
+    /// <summary>The options of a process without a host: a command.</summary>
+    internal static FlowstoneOptions FromEnvironment()
+    {
+        var configuration = new ConfigurationBuilder().AddEnvironmentVariables().Build();
+        var options = new FlowstoneOptions();
+        configuration.GetSection("Flowstone").Bind(options);
+        ReadEnvironment(options, configuration);
+        return options;
     }
 
     // The names that the platform's operators know (design section 9).
@@ -30,5 +41,7 @@ public static class FlowstoneServices
         options.PoolMax = configuration.GetValue("DATABASE_POOL_MAX", options.PoolMax);
         if (configuration.GetValue<int?>("DATABASE_TIMEOUT") is { } milliseconds)
             options.CommandTimeout = TimeSpan.FromMilliseconds(milliseconds);
+        options.KeyFile = configuration["FLOWSTONE_KEY_FILE"] ?? options.KeyFile;
+        options.MasterKey = configuration["FLOWSTONE_MASTER_KEY"] ?? options.MasterKey;
     }
 }

@@ -15,23 +15,36 @@ public sealed class FlowstoneStore : IAsyncDisposable
     readonly TimeProvider clock;
     readonly NodeOrdinals nodes = new();
     readonly GroupCommit writes;
+    readonly QueueLanes lanes = new();
+    readonly QueueNews news;
+    readonly PayloadSettings settings;
+    readonly PayloadStore payloads;
 
-    public FlowstoneStore(IOptions<FlowstoneOptions> options, TimeProvider clock) : this(Connect(options.Value), clock)
+    /// <param name="sealer">Null takes the master key of the options, if there is one.</param>
+    public FlowstoneStore(IOptions<FlowstoneOptions> options, TimeProvider clock, PayloadSealer? sealer = null)
+        : this(Connect(options.Value), clock, PayloadSettings.Of(options.Value, sealer))
     {
     }
 
-    internal FlowstoneStore(NpgsqlDataSource source, TimeProvider clock)
+    internal FlowstoneStore(NpgsqlDataSource source, TimeProvider clock, PayloadSettings? settings = null)
     {
-        (this.source, this.clock) = (source, clock);
+        (this.source, this.clock, this.settings) = (source, clock, settings ?? new());
         app = new Database(source, TenantPolicies.AppRole);
         var worker = new Database(source, TenantPolicies.WorkerRole);
-        var lanes = new QueueLanes();
-        writes = new GroupCommit(app, clock, work => lanes.Add(work, clock.Now()));
+        news = new QueueNews(source, lanes, clock);
+        writes = new GroupCommit(app, clock, news.Add);
         Tenants = new TenantDirectory(app, worker, clock);
         SignIn = new SignIn(app, clock);
-        Queue = new ExecutionQueue(app, worker, clock, nodes, writes, lanes);
+        payloads = new PayloadStore(app, clock, this.settings);
+        PayloadSweeper = payloads.Sweeper(Tenants);
+        Statistics = new StatisticsFold(app, Tenants);
+        Queue = new ExecutionQueue(app, worker, clock, nodes, payloads, writes, lanes, news);
+        Retention = new ExecutionRetention(app, worker, clock);
         Health = new DatabaseHealth(source);
     }
+
+    internal Database App => app;
+    internal NodeOrdinals Nodes => nodes;
 
     /// <summary>Finds and makes tenants.</summary>
     public TenantDirectory Tenants { get; }
@@ -42,19 +55,30 @@ public sealed class FlowstoneStore : IAsyncDisposable
     /// <summary>Hands out executions to workers and takes back what they did, for all tenants.</summary>
     public ExecutionQueue Queue { get; }
 
+    /// <summary>Adds up what ended; the server does it every few seconds.</summary>
+    public StatisticsFold Statistics { get; }
+
+    /// <summary>Tidies the object store.</summary>
+    public PayloadSweeper PayloadSweeper { get; }
+
+    /// <summary>Deletes what finished long ago; the server does it once a day.</summary>
+    public ExecutionRetention Retention { get; }
+
     /// <summary>Whether the database can be used, and if not, why.</summary>
     public DatabaseHealth Health { get; }
 
     /// <summary>The repositories of one tenant, on behalf of one actor. Cheap: make one per request.</summary>
-    public TenantScope Tenant(Id<Tenant> id, Actor actor) => new(new TenantDatabase(app, id), actor, clock, nodes, writes);
+    public TenantScope Tenant(Id<Tenant> id, Actor actor) => new(new TenantDatabase(app, id), actor, clock, nodes, payloads, writes, lanes);
 
     /// <summary>The same store at another time: for demo data and imports of what happened in the past. Shares its connections.</summary>
-    internal FlowstoneStore At(TimeProvider time) => new(source, time);
+    internal FlowstoneStore At(TimeProvider time) => new(source, time, settings);
 
     /// <summary>Writes what was asked for and closes the connections.</summary>
     public async ValueTask DisposeAsync()
     {
         await writes.DisposeAsync();
+        await news.DisposeAsync();
+        settings.Objects?.Dispose();
         await source.DisposeAsync();
     }
 

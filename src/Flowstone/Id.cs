@@ -27,6 +27,15 @@ public readonly record struct Id<T>(Guid Value) : IParsable<Id<T>>, IComparable<
         }
     }
 
+    /// <summary>The lowest id of a millisecond: what was made then or later has this one or a higher one.</summary>
+    internal static Id<T> Lowest(DateTimeOffset at)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        bytes.Clear();
+        System.Buffers.Binary.BinaryPrimitives.WriteInt64BigEndian(bytes, at.ToUnixTimeMilliseconds() << 16);
+        return new(new Guid(bytes, bigEndian: true));
+    }
+
     public static Id<T> Parse(string s, IFormatProvider? provider = null)
         => TryParse(s, provider, out var id) ? id : throw new FormatException($"'{s}' is not a UUID.");
 

@@ -1,4 +1,5 @@
 using Flowstone.Data;
+using Flowstone.Executions;
 using Flowstone.Tenancy;
 using Flowstone.Tests;
 using Npgsql;
@@ -39,7 +40,9 @@ public sealed class TestDatabase : IAsyncLifetime
     public string SuperuserConnectionString(string database = Name) => postgres.ConnectionString(database) + ";Pooling=false";
 
     /// <summary>A tenant of its own, with a clock that stands still until it is moved.</summary>
-    public async Task<TestTenant> NewTenantAsync() => await TestTenant.CreateAsync(Source);
+    public async Task<TestTenant> NewTenantAsync() => await TestTenant.CreateAsync(Source, null);
+
+    internal async Task<TestTenant> NewTenantAsync(PayloadSettings settings) => await TestTenant.CreateAsync(Source, settings);
 
     /// <summary>A migrated database of its own, for what crosses tenants. Dropped with the cluster.</summary>
     public async Task<string> NewDatabaseAsync()

@@ -21,10 +21,10 @@ public sealed class TestTenant
     public ExecutionQueue Queue => store.Queue;
     public FlowstoneStore Store => store;
 
-    internal static async Task<TestTenant> CreateAsync(NpgsqlDataSource source)
+    internal static async Task<TestTenant> CreateAsync(NpgsqlDataSource source, PayloadSettings? settings)
     {
         var clock = new ManualClock();
-        var store = new FlowstoneStore(source, clock);   // not disposed: the data source is shared
+        var store = new FlowstoneStore(source, clock, settings);   // not disposed: the data source is shared
         var slug = $"t{Path.GetRandomFileName().Replace(".", "", StringComparison.Ordinal)}";
         return new TestTenant(store, clock, await store.Tenants.CreateAsync(slug, "Test"));
     }
@@ -59,6 +59,9 @@ public sealed class TestTenant
         await StartAsync();
         return Assert.Single(await ClaimAsync());
     }
+
+    /// <summary>What this tenant's store would find after another process had opened the database.</summary>
+    internal TestTenant InAnotherProcess(NpgsqlDataSource source, PayloadSettings? settings = null) => new(new FlowstoneStore(source, Clock, settings), Clock, Tenant);
 
     public static PayloadBody Json(string text) => new(System.Text.Encoding.UTF8.GetBytes(text));
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Flowstone.Executions;
 using Flowstone.Tenancy;
 using Flowstone.Users;
 using Flowstone.Workflows;
@@ -26,6 +27,8 @@ static class WorkflowEndpoints
         workflows.MapPut("/{id}", AddVersion);
         workflows.MapPatch("/{id}", Update);
         workflows.MapDelete("/{id}", Delete);
+        workflows.MapGet("/{id}/search-attributes", SearchAttributes);
+        workflows.MapPut("/{id}/search-attributes", SetSearchAttributes);
         workflows.MapGet("/{id}/versions", Versions);
         workflows.MapGet("/{id}/versions/{number}", Version);
     }
@@ -83,6 +86,18 @@ static class WorkflowEndpoints
         {
             throw new ConflictException("The workflow has been executed: set its status to ARCHIVED instead.", error);
         }
+    }
+
+    /// <summary>The names and types by which the workflow's executions can be found.</summary>
+    static async Task<Ok<IReadOnlyDictionary<string, AttributeType>>> SearchAttributes(Id<Workflow> id, TenantScope tenant, CancellationToken cancellationToken)
+        => TypedResults.Ok(await tenant.Workflows.SearchAttributesAsync(id, cancellationToken));
+
+    /// <summary>Replaces them. What was stored under others is not found any more.</summary>
+    static async Task<Ok<IReadOnlyDictionary<string, AttributeType>>> SetSearchAttributes(
+        Id<Workflow> id, Dictionary<string, AttributeType> attributes, TenantScope tenant, CancellationToken cancellationToken)
+    {
+        await tenant.Workflows.SetSearchAttributesAsync(id, attributes, cancellationToken);
+        return TypedResults.Ok<IReadOnlyDictionary<string, AttributeType>>(attributes);
     }
 
     static async Task<Ok<Page<WorkflowVersionSummary>>> Versions(

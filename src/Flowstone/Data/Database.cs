@@ -19,6 +19,14 @@ sealed class Database(NpgsqlDataSource source, string role)
         select 3, set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)
         """;
 
+    /// <summary>
+    /// The same before a search, whose best plan hangs on what is asked for; what it finds is soon told, so nothing is worth compiling.
+    /// </summary>
+    public const string ForSearch = """
+        select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
+               set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true)
+        """;
+
     public NpgsqlDataSource Source => source;
 
     /// <summary>
@@ -51,6 +59,28 @@ sealed class Database(NpgsqlDataSource source, string role)
             throw !sent && explained is UnavailableException { OutcomeUnknown: true }
                 ? new UnavailableException("The database cannot be reached; nothing was stored: try again.", error) : explained;
         }
+    }
+
+    /// <summary>Runs the statements within somebody else's transaction, whose role and tenants are as before afterwards.</summary>
+    public async Task WithinAsync(
+        NpgsqlTransaction transaction, string tenants, IReadOnlyList<Statement> statements, Action<NpgsqlDataReader> read, CancellationToken cancellationToken)
+    {
+        var connection = transaction.Connection ?? throw new InvalidInputException("transaction", "has ended.");
+        string formerRole, formerTenants;
+        await using (var former = new NpgsqlCommand("select current_setting('role'), coalesce(current_setting('flowstone.tenants', true), '')", connection, transaction))
+        await using (var reader = await former.ExecuteReaderAsync(cancellationToken))
+        {
+            await reader.ReadAsync(cancellationToken);
+            (formerRole, formerTenants) = (reader.GetString(0), reader.GetString(1));
+        }
+        await using var batch = new NpgsqlBatch(connection, transaction);
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(SetRole(role)));
+        batch.BatchCommands.Add(new NpgsqlBatchCommand(SetTenants(tenants)));
+        foreach (var statement in statements)
+            batch.BatchCommands.Add(statement.ToCommand());
+        batch.BatchCommands.Add(new Statement("select 3, set_config('role', $1, true), set_config('flowstone.tenants', $2, true)", Sql.P(formerRole), Sql.P(formerTenants)).ToCommand());
+        await using var results = await batch.ExecuteReaderAsync(cancellationToken);
+        await ReadToEndAsync(results, read, cancellationToken);
     }
 
     /// <summary>Adds to a batch what opens a transaction.</summary>

@@ -92,8 +92,8 @@ public sealed class DatabaseInstaller(string connectionString)
     {
         try
         {
-            // Not pooled: the role, the time-out and the lock end with the session.
-            await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false }.ConnectionString);
+            // Not pooled: the role, the time-out and the lock end with the session. Without a limit: an index on many rows takes its time.
+            await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false, CommandTimeout = 0 }.ConnectionString);
             await connection.OpenAsync(cancellationToken);
             await RunSqlAsync($"select pg_advisory_lock({LockKey})");
             await RunSqlAsync(CreateRoles);

@@ -37,12 +37,74 @@ CREATE FUNCTION flowstone.email_hash(address text) RETURNS bytea
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN sha256(convert_to(lower(NORMALIZE(btrim(address), NFKC)), 'UTF8'::name));
 
+CREATE FUNCTION flowstone.expire_partition(week date, at timestamp with time zone, days integer, dry boolean, besides date[]) RETURNS bigint
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '800ms'
+    SET enable_hashjoin TO 'on'
+    AS $$
+declare
+    first uuid := flowstone.lowest_id(week::timestamp at time zone 'UTC');
+    behind uuid := flowstone.lowest_id((week + 7)::timestamp at time zone 'UTC');
+    parent text;
+    executions bigint;
+begin
+    if extract(isodow from week) <> 1 or days < 1 or to_regclass('flowstone_partitions.executions' || to_char(week, '_YYYYMMDD')) is null then
+        return null;
+    end if;
+
+    -- Something is unfinished, or finished later than its tenant's cut; a tenant that is gone keeps nothing.
+    if exists (select from flowstone.executions e left join flowstone.tenants t on t.id = e.tenant_id
+                where e.id >= first and e.id < behind
+                  and (e.finished_at is null or e.finished_at >= least(at, now()) - make_interval(days => coalesce((t.settings ->> 'retentionDays')::int, days)))) then
+        return null;
+    end if;
+    select count(*) into executions from flowstone.executions e where e.id >= first and e.id < behind;
+    if not dry then
+        lock table only flowstone.executions, only flowstone.node_executions, only flowstone.payloads, only flowstone.execution_attributes, only flowstone.execution_signals
+            in access exclusive mode;
+    end if;
+
+    -- A retry or a fork that lies elsewhere shares its payloads; not in the other weeks that go. With the locks, no other can come.
+    if exists (select from (select e.id from flowstone.executions e where e.retry_of >= first and e.retry_of < behind
+                            union all select e.id from flowstone.executions e where e.forked_from >= first and e.forked_from < behind) e
+                where (e.id < first or e.id >= behind)
+                  and not exists (select from unnest(besides) other where e.id >= flowstone.lowest_id(other::timestamp at time zone 'UTC')
+                                                                      and e.id < flowstone.lowest_id((other + 7)::timestamp at time zone 'UTC'))) then
+        return null;
+    end if;
+    if not dry then
+        foreach parent in array array['executions', 'node_executions', 'payloads', 'execution_attributes', 'execution_signals'] loop
+            execute format('drop table if exists flowstone_partitions.%I', parent || to_char(week, '_YYYYMMDD'));
+        end loop;
+    end if;
+    return executions;
+end $$;
+
 CREATE FUNCTION flowstone.find_email(address text) RETURNS TABLE(tenant_id uuid, user_id uuid)
     LANGUAGE sql STABLE SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $$
     select e.tenant_id, e.user_id from flowstone.user_emails e where e.email_hash = flowstone.email_hash(address)
 $$;
+
+CREATE FUNCTION flowstone.find_errors(tenant uuid, pattern text, workflow uuid, statuses text[], since uuid, below uuid, most integer) RETURNS SETOF uuid
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+begin
+    if (tenant = any (string_to_array(current_setting('flowstone.tenants', true), ',')::uuid[])) is not true then
+        raise insufficient_privilege using message = 'find_errors: not a tenant of this transaction';
+    end if;
+    return query execute
+        'select e.id from flowstone.executions e where e.tenant_id = $1 and e.reason is not null and e.error is not null and e.error ilike $2'
+        || case when workflow is null then '' else ' and e.workflow_id = $3' end
+        || case when statuses is null then '' else ' and e.status = any ($4)' end
+        || case when since is null then '' else ' and e.id >= $5' end
+        || case when below is null then '' else ' and e.id < $6' end
+        || ' order by e.id desc limit $7'
+        using tenant, pattern, workflow, statuses, since, below, most;
+end $_$;
 
 CREATE FUNCTION flowstone.lowest_id(at timestamp with time zone) RETURNS uuid
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
@@ -442,6 +504,8 @@ CREATE INDEX ix_execution_queue_claim ON flowstone.execution_queue USING btree (
 
 CREATE INDEX ix_execution_queue_parked ON flowstone.execution_queue USING btree (tenant_id, parked_for, priority DESC) WHERE (parked_for IS NOT NULL);
 
+CREATE INDEX ix_executions_by_error ON ONLY flowstone.executions USING gin (error flowstone_extensions.gin_trgm_ops) WHERE (error IS NOT NULL);
+
 CREATE INDEX ix_executions_by_forked ON ONLY flowstone.executions USING btree (tenant_id, forked_from) WHERE (forked_from IS NOT NULL);
 
 CREATE INDEX ix_executions_by_parent ON ONLY flowstone.executions USING btree (tenant_id, parent_id) WHERE (parent_id IS NOT NULL);
@@ -453,6 +517,8 @@ CREATE INDEX ix_executions_by_user ON ONLY flowstone.executions USING btree (ten
 CREATE INDEX ix_executions_by_workflow ON ONLY flowstone.executions USING btree (tenant_id, workflow_id, id DESC);
 
 CREATE INDEX ix_executions_unsuccessful ON ONLY flowstone.executions USING btree (tenant_id, id DESC) WHERE (reason IS NOT NULL);
+
+CREATE INDEX ix_executions_unsuccessful_by_workflow ON ONLY flowstone.executions USING btree (tenant_id, workflow_id, id DESC) WHERE (reason IS NOT NULL);
 
 CREATE INDEX ix_payloads_by_object ON ONLY flowstone.payloads USING btree (tenant_id, object_key) WHERE (object_key IS NOT NULL);
 
@@ -520,6 +586,10 @@ ALTER TABLE flowstone.execution_statistics ENABLE ROW LEVEL SECURITY;
 ALTER TABLE flowstone.executions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.node_executions ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY owner ON flowstone.executions FOR SELECT TO flowstone_owner USING (true);
+
+CREATE POLICY owner ON flowstone.tenants FOR SELECT TO flowstone_owner USING (true);
 
 ALTER TABLE flowstone.payloads ENABLE ROW LEVEL SECURITY;
 
@@ -599,8 +669,14 @@ GRANT ALL ON FUNCTION flowstone.create_partitions(since timestamp with time zone
 REVOKE ALL ON FUNCTION flowstone.email_hash(address text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flowstone.email_hash(address text) TO flowstone_app;
 
+REVOKE ALL ON FUNCTION flowstone.expire_partition(week date, at timestamp with time zone, days integer, dry boolean, besides date[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION flowstone.expire_partition(week date, at timestamp with time zone, days integer, dry boolean, besides date[]) TO flowstone_worker;
+
 REVOKE ALL ON FUNCTION flowstone.find_email(address text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flowstone.find_email(address text) TO flowstone_app;
+
+REVOKE ALL ON FUNCTION flowstone.find_errors(tenant uuid, pattern text, workflow uuid, statuses text[], since uuid, below uuid, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION flowstone.find_errors(tenant uuid, pattern text, workflow uuid, statuses text[], since uuid, below uuid, most integer) TO flowstone_app;
 
 REVOKE ALL ON FUNCTION flowstone.lowest_id(at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION flowstone.lowest_id(at timestamp with time zone) TO flowstone_app;

@@ -43,6 +43,9 @@ public sealed record NewExecution
     /// <summary>Goes on when its parent is cancelled. Default false.</summary>
     public bool Detached { get; init; }
 
+    /// <summary>Values by which it will be found; their names and types are declared by the workflow.</summary>
+    public IReadOnlyDictionary<string, AttributeValue> Attributes { get; init; } = new Dictionary<string, AttributeValue>();
+
     internal void Check()
     {
         if (MaxAttempts is < 1 or > 1000)

@@ -23,7 +23,7 @@ sealed class NodeOrdinals
     readonly ConcurrentDictionary<(Id<Tenant>, Id<Workflow>, int), Nodes> versions = new();
     readonly ConcurrentDictionary<Id<Execution>, (Id<Tenant> Tenant, Id<Workflow> Workflow, int Version)> executions = new();
 
-    public sealed record Nodes(VersionNode[] ByOrdinal, Dictionary<string, int> ById);
+    public sealed record Nodes(Id<Workflow> WorkflowId, VersionNode[] ByOrdinal, Dictionary<string, int> ById);
 
     /// <summary>Which version an execution runs, so that its steps need not ask.</summary>
     public void Remember(Execution execution)
@@ -66,6 +66,6 @@ sealed class NodeOrdinals
             row => new VersionNode(row.GetInt32(0), row.GetString(1), row.GetString(2), row.GetString(3)), cancellationToken)).ToArray();
         if (versions.Count >= MostVersions)
             versions.Clear();
-        return versions[key] = new Nodes(nodes, nodes.ToDictionary(n => n.Id, n => n.Node, StringComparer.Ordinal));
+        return versions[key] = new Nodes(workflow, nodes, nodes.ToDictionary(n => n.Id, n => n.Node, StringComparer.Ordinal));
     }
 }

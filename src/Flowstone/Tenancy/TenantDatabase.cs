@@ -43,5 +43,25 @@ sealed class TenantDatabase(Database database, Id<Tenant> tenantId)
         return rows;
     }
 
+    /// <summary>For lists and searches of big tables: planned for the values at hand, by key and index.</summary>
+    public async Task<List<T>> SearchAsync<T>(string sql, NpgsqlParameter[] parameters, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken)
+    {
+        var rows = new List<T>();
+        var settings = true;   // their row comes first
+        await database.TransactAsync(tenants, [new(Database.ForSearch), WithTenant(sql, parameters)], row =>
+        {
+            if (!settings)
+                rows.Add(read(row));
+            settings = false;
+        }, cancellationToken);
+        return rows;
+    }
+
+    public NpgsqlDataSource Source => database.Source;
+
+    /// <param name="statements">As they are: with no tenant put before their parameters.</param>
+    public Task WithinAsync(NpgsqlTransaction transaction, IReadOnlyList<Statement> statements, Action<NpgsqlDataReader> read, CancellationToken cancellationToken)
+        => database.WithinAsync(transaction, tenants, statements, read, cancellationToken);
+
     Statement WithTenant(string sql, NpgsqlParameter[] parameters) => new(sql, [Sql.P(tenantId), .. parameters]);
 }

@@ -49,6 +49,11 @@ static class TenantPolicies
 
         // flowstone.find_email, which runs as the owner.
         yield return new Policy("user_emails", "sign_in", "SELECT", OwnerRole, "true");
+
+        // flowstone.find_errors and flowstone.expire_partition, which run as the owner: the one compares its tenant with the transaction's,
+        // the other tells nothing of a row.
+        yield return new Policy("executions", "owner", "SELECT", OwnerRole, "true");
+        yield return new Policy("tenants", "owner", "SELECT", OwnerRole, "true");
     }
 
     /// <summary>What the application may do with a table, in alphabetical order. Versions are immutable and tenants are not deleted by it.</summary>
@@ -127,10 +132,11 @@ static class TenantPolicies
         await ReadAsync("""
             select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
              where n.nspname = 'flowstone'
-               and (p.proname <> all (array['lowest_id', 'create_partitions', 'partitions_until', 'email_hash', 'find_email'])
+               and (p.proname <> all (array['lowest_id', 'create_partitions', 'partitions_until', 'email_hash', 'find_email', 'find_errors', 'expire_partition'])
                     or p.proowner <> 'flowstone_owner'::regrole
-                    or p.prosecdef <> (p.proname = any (array['create_partitions', 'partitions_until', 'find_email']))
+                    or p.prosecdef <> (p.proname = any (array['create_partitions', 'partitions_until', 'find_email', 'find_errors', 'expire_partition']))
                     or (p.prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false))
+                    or (p.proname = 'expire_partition' and has_function_privilege('flowstone_app', p.oid, 'execute'))
                     or exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a where a.grantee = 0))
             """, row => drift.Add($"{row.GetString(0)}: the function is not as Flowstone made it."));
         return drift;
@@ -158,6 +164,8 @@ static class TenantPolicies
             revoke all on all tables in schema flowstone_partitions from public, flowstone_app, flowstone_worker;
             grant usage on schema flowstone to flowstone_app;
             grant execute on all functions in schema flowstone to flowstone_app;
+            revoke all on function flowstone.expire_partition from flowstone_app;
+            grant execute on function flowstone.expire_partition to flowstone_worker;
             grant select on flowstone.schema_migrations to flowstone_app;
 
             """);

@@ -7,14 +7,16 @@ namespace Flowstone.Tenancy;
 /// <summary>What one actor may do in one tenant. There is no other way to a repository.</summary>
 public sealed class TenantScope
 {
-    internal TenantScope(TenantDatabase database, Actor actor, TimeProvider clock, NodeOrdinals nodes, GroupCommit writes)
+    internal TenantScope(TenantDatabase database, Actor actor, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes)
     {
         Actor = actor;
         TenantId = database.TenantId;
         Users = new UserRepository(database, clock);
         Teams = new TeamRepository(database, clock);
         Workflows = new WorkflowRepository(database, actor, clock);
-        Executions = new ExecutionRepository(database, actor, clock, nodes, writes);
+        Executions = new ExecutionRepository(database, actor, clock, nodes, payloads, writes, lanes);
+        Queue = new QueueControl(database, clock, lanes);
+        PayloadPolicies = new PayloadPolicyRepository(database, payloads);
     }
 
     public Id<Tenant> TenantId { get; }
@@ -23,4 +25,9 @@ public sealed class TenantScope
     public TeamRepository Teams { get; }
     public WorkflowRepository Workflows { get; }
     public ExecutionRepository Executions { get; }
+
+    /// <summary>Pauses and limits.</summary>
+    public QueueControl Queue { get; }
+
+    public PayloadPolicyRepository PayloadPolicies { get; }
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Flowstone.Data;
+using Flowstone.Executions;
 using Flowstone.Tenancy;
 using Microsoft.EntityFrameworkCore;
 using static Flowstone.Data.Sql;
@@ -167,6 +168,21 @@ public sealed class WorkflowRepository
             [P(id), P(status is { } s ? EnumText<WorkflowStatus>.Of(s) : null), P(visibility is { } v ? EnumText<Visibility>.Of(v) : null), P(clock.Now())],
             cancellationToken);
         return changed == 0 ? throw new NotFoundException("Workflow", id) : (await FindAsync(id, cancellationToken))!;
+    }
+
+    /// <summary>The names and types by which its executions can be found.</summary>
+    /// <exception cref="NotFoundException">This tenant has no such workflow.</exception>
+    public async Task<IReadOnlyDictionary<string, AttributeType>> SearchAttributesAsync(Id<Workflow> id, CancellationToken cancellationToken = default)
+        => await SearchAttributes.DeclaredAsync(database, id, cancellationToken);
+
+    /// <summary>Declares the names and types, up to ten, by which its executions can be found. What was stored under others is not found any more.</summary>
+    /// <exception cref="NotFoundException">This tenant has no such workflow.</exception>
+    public async Task SetSearchAttributesAsync(Id<Workflow> id, IReadOnlyDictionary<string, AttributeType> attributes, CancellationToken cancellationToken = default)
+    {
+        SearchAttributes.Check(attributes);
+        const string Declare = "update flowstone.workflows set search_attributes = $3, updated_at = $4 where tenant_id = $1 and id = $2";
+        if (await database.ExecuteAsync(Declare, [P(id), Json(JsonSerializer.SerializeToUtf8Bytes(attributes, FlowstoneJson.Options)), P(clock.Now())], cancellationToken) == 0)
+            throw new NotFoundException("Workflow", id);
     }
 
     /// <returns>False if there was no such workflow.</returns>

@@ -34,6 +34,20 @@ public sealed class CommandTests(TestDatabase database)
         }
     }
 
+    [Fact]
+    public async Task Retention_is_set_explained_and_run()
+    {
+        var copy = database.AppConnectionString(await database.NewDatabaseAsync());
+        Assert.Equal(0, (await Tool.RunAsync(null, "tenant", "create", "acme", "--database", copy)).ExitCode);
+        Assert.Equal(0, (await Tool.RunAsync(null, "retention", "set", "--tenant", "acme", "--days", "365", "--database", copy)).ExitCode);
+
+        var explained = await Tool.RunAsync(null, "retention", "explain", "--database", copy);
+        Assert.Matches(@"^acme +365 days\* +0 executions would go\.\n$", explained.Output);
+        var run = JsonElement.Parse((await Tool.RunAsync(null, "retention", "run", "--json", "--database", copy)).Output);
+        Assert.Equal(0, run.GetProperty("executions").GetInt64());
+        Assert.Equal(2, (await Tool.RunAsync(null, "retention", "run", "--days", "0", "--database", copy)).ExitCode);
+    }
+
     [Theory]
     [InlineData("Unrecognized command or argument 'sideways'", "sideways")]
     [InlineData("Required argument 'path' missing", "import", "n8n")]

@@ -15,6 +15,14 @@ public sealed partial class SourceTests
         ["select tenant_id, user_id from flowstone.find_email($1)"] = "sign-in: the tenant is what it asks for",
         ["insert into flowstone.tenants (id, slug"] = "makes the tenant",
         ["select id, slug, name, shard_key, created_at from flowstone.tenants"] = "the directory of tenants, as the worker's role",
+        ["from flowstone.executions e {joins} {conditions}"] = "the conditions begin with the tenant",
+        ["payload_overflow, seal_payloads from flowstone.tenants where id = $1"] = "the tenant's own row",
+        ["update flowstone.tenants set payload_limit"] = "the tenant's own row",
+        ["select id, slug, (settings ->> 'retentionDays')::int from flowstone.tenants"] = "the directory of tenants, as the worker's role",
+        ["update flowstone.tenants set settings ="] = "the tenant is the row",
+        ["flowstone.expire_partition"] = "a week of all tenants, as the worker's role",
+        ["where i.inhparent = 'flowstone.executions'::regclass"] = "the catalogue",
+        ["coalesce(current_setting('flowstone.tenants', true), '')"] = "what a caller's transaction had set, to be put back",
         ["flowstone.schema_migrations"] = "no tenant's",
         ["flowstone.create_partitions"] = "no tenant's",
         ["flowstone.partitions_until"] = "no tenant's",
@@ -33,8 +41,9 @@ public sealed partial class SourceTests
     // Constants of the code, role names, and tenants as Guids: nothing that a user wrote.
     static readonly string[] known =
     [
-        "{rest}", "{ExecutionRow.Columns}", "{NodeExecutionRow.Columns}", "{role}", "{tenants}", "{name}", "{LockKey}", "{TenantPolicies.", "{Horizon.Days}",
+        "{rest}", "{Tree}", "{Held}", "{WriteGroup.Payload}", "{Payload}", "{NewRun}", "{Queued}", "{ExecutionRow.Columns}", "{NodeExecutionRow.Columns}", "{role}", "{tenants}", "{name}", "{LockKey}", "{TenantPolicies.", "{Horizon.Days}",
         "{ShortestHorizon.Days}", "{table}", "{AppRole}", "{policy.", "{check}", "{condition}", "{column}", "{QueueSql.", "{First}",
+        "{All", "{most}", "{branch}", "{string.Join(\" union all ", "{alias}", "{workflow}", "{comparison}", "{Add(P(", "{end}", "{Joined}", "{Order}", "{Ended}", "{Expired}", "{(limits ? ", "{(has.", "{(thorough ? ",
     ];
 
     [Fact]

@@ -108,4 +108,54 @@ public sealed class GroupCommitTests(TestDatabase database)
         foreach (var start in starts)
             await Assert.ThrowsAsync<UnavailableException>(() => start);
     }
+
+    [Fact]
+    public async Task After_a_lost_connection_the_mark_tells_whether_the_group_was_committed_and_what_became_of_each_call()
+    {
+        var tenant = await database.NewTenantAsync();
+        var app = new Flowstone.Data.Database(database.Source, TenantPolicies.AppRole);
+        var (kept, lost) = (await tenant.StartAndClaimAsync(), await tenant.StartAndClaimAsync());
+        await tenant.Scope.Executions.CancelAsync(lost.Execution.Id);
+        WriteGroup Group() => new([Renewal(kept), Renewal(lost)], tenant.Clock);
+        static RenewCall Renewal(ClaimedExecution claimed) => new(claimed.Lease, TimeSpan.FromMinutes(1));
+
+        // The answer did not come, but the commit did.
+        var calls = new[] { Renewal(kept), Renewal(lost) };
+        var committed = new WriteGroup(calls, tenant.Clock);
+        await committed.CommitAsync(app);
+        foreach (var call in calls)
+            call.Held = false;
+        Assert.True(await committed.FindOutcomeAsync(app));
+        Assert.Equal([true, false], calls.Select(call => call.Held));
+
+        // Neither came; and what is still on its way comes too late.
+        var late = Group();
+        Assert.False(await late.FindOutcomeAsync(app));
+        await Assert.ThrowsAsync<ConflictException>(() => late.CommitAsync(app));
+    }
+
+    [Fact]
+    public async Task A_connection_that_is_lost_in_the_middle_of_a_group_is_told_truly_to_every_caller()
+    {
+        var tenant = await database.NewTenantAsync();
+        var claimed = await tenant.StartAndClaimAsync();
+        await using var source = FlowstoneStore.Connect(new FlowstoneOptions { ConnectionString = database.AppConnectionString() + ";Application Name=doomed", PoolMin = 0, PoolMax = 4 });
+        var store = new FlowstoneStore(source, tenant.Clock);
+        await using var connection = new Npgsql.NpgsqlConnection(database.SuperuserConnectionString());
+        await connection.OpenAsync();
+        await using var holding = await connection.BeginTransactionAsync();
+        await using (var hold = new Npgsql.NpgsqlCommand($"select 1 from flowstone.execution_queue where execution_id = '{claimed.Execution.Id}' for update", connection))
+            await hold.ExecuteNonQueryAsync();
+        var record = store.Queue.RecordAsync(claimed.Lease, [new() { NodeId = "n0" }], []);
+        while (await database.ScalarAsync<long>($"select count(*) from pg_stat_activity where pg_blocking_pids(pid) = array[{connection.ProcessID}]") == 0)
+            Assert.False(record.IsCompleted);
+
+        await database.ScalarAsync<bool>($"select pg_terminate_backend(pid) from pg_stat_activity where pg_blocking_pids(pid) = array[{connection.ProcessID}]");
+        await holding.RollbackAsync();
+
+        var error = await Assert.ThrowsAsync<UnavailableException>(() => record);
+        Assert.False(error.OutcomeUnknown);
+        Assert.Empty(await tenant.Scope.Executions.NodesAsync(claimed.Execution.Id));
+        await store.Queue.RecordAsync(claimed.Lease, [new() { NodeId = "n0" }], []);
+    }
 }

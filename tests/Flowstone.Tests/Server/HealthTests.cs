@@ -54,7 +54,7 @@ public sealed class HealthTests(TestDatabase database, TestServer server)
         Assert.Equal(1, await FlowstoneServer.RunAsync(unconfigured));
     }
 
-    [Fact]
+    [Fact, Trait("Kind", "Snapshot")]
     public async Task The_api_is_described()
     {
         using var http = await server.AnonymousAsync();

@@ -57,7 +57,7 @@ public sealed class SimulatorTests(TestDatabase database)
             var crew = new Crew(Store, await WorkflowCatalog.LoadAsync(Store, options, default), options, new Ledger("first"), file, new Measurements());
             await new Starter(crew).RunAsync(default);
             using var death = new CancellationTokenSource();
-            var working = new Workers(crew, "first").RunAsync(() => Task.FromResult(false), default, death.Token);
+            var working = new global::Flowstone.Cli.Simulation.Workers(crew, "first").RunAsync(() => Task.FromResult(false), default, death.Token);
             while (crew.Measurements.Steps < 15)
                 await Task.Delay(1);
             await death.CancelAsync();

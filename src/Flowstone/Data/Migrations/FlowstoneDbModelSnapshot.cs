@@ -136,6 +136,13 @@ namespace Flowstone.Data.Migrations
                     b.HasKey("TenantId", "Id")
                         .HasName("pk_executions");
 
+                    b.HasIndex("Error")
+                        .HasDatabaseName("ix_executions_by_error")
+                        .HasFilter("error is not null");
+
+                    NpgsqlIndexBuilderExtensions.HasMethod(b.HasIndex("Error"), "gin");
+                    NpgsqlIndexBuilderExtensions.HasOperators(b.HasIndex("Error"), new[] { "gin_trgm_ops" });
+
                     b.HasIndex("TenantId", "ForkedFrom")
                         .HasDatabaseName("ix_executions_by_forked")
                         .HasFilter("forked_from is not null");
@@ -161,6 +168,10 @@ namespace Flowstone.Data.Migrations
                     b.HasIndex("TenantId", "WorkflowId", "Id")
                         .IsDescending(false, false, true)
                         .HasDatabaseName("ix_executions_by_workflow");
+
+                    b.HasIndex(new[] { "TenantId", "WorkflowId", "Id" }, "ix_executions_unsuccessful_by_workflow")
+                        .IsDescending(false, false, true)
+                        .HasFilter("reason is not null");
 
                     b.ToTable("executions", "flowstone", t =>
                         {

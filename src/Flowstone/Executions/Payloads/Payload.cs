@@ -10,7 +10,7 @@ sealed record Payload : ITenantOwned
     public required Id<Tenant> TenantId { get; init; }
     public required Id<Execution> ExecutionId { get; init; }
 
-    /// <summary>The first 16 bytes of the SHA-256 of the uncompressed body.</summary>
+    /// <summary><see cref="PayloadBody.Hash"/>; of a sealed one, what the sealer makes of it.</summary>
     public required byte[] Hash { get; init; }
 
     public required string ContentType { get; init; }
@@ -33,9 +33,6 @@ sealed record Payload : ITenantOwned
 }
 
 enum PayloadEncoding { Plain, Brotli }
-
-/// <summary>What becomes of a payload over the limit: it is cut, or refused, or goes to the object store whole.</summary>
-public enum PayloadOverflow { Truncate, Reject, Spill }
 
 sealed class PayloadMapping : IEntityTypeConfiguration<Payload>
 {

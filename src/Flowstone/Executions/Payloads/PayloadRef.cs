@@ -18,11 +18,15 @@ public sealed class PayloadRef : IEquatable<PayloadRef>
     /// <summary>The key in <c>payloads</c>; null if the payload is inline.</summary>
     internal byte[]? Hash => Stored[0] == Hashed ? Stored[1..] : null;
 
+    internal bool IsInline => Stored[0] == Inline;
+
     /// <summary>The payload itself, if it is so short that it needs no row; else null.</summary>
     public PayloadBody? Value => Stored[0] == Inline ? new PayloadBody(Stored.AsMemory(1)) : null;
 
     internal static PayloadRef Of(PayloadBody body, bool inline)
-        => inline && body.Bytes.Length <= LongestInline && body.ContentType == PayloadBody.JsonType ? new([Inline, .. body.Bytes.Span]) : new([Hashed, .. body.Hash]);
+        => inline && body is { Bytes.Length: <= LongestInline, ContentType: PayloadBody.JsonType, WholeSizeBytes: null } ? new([Inline, .. body.Bytes.Span]) : Of(body.Hash);
+
+    internal static PayloadRef Of(byte[] hash) => new([Hashed, .. hash]);
 
     internal static PayloadRef FromStored(byte[] stored)
         => stored is [Hashed, ..] and { Length: 17 } or [Inline, ..] and { Length: <= 1 + LongestInline }

@@ -31,6 +31,9 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
     /// <summary>By the database's clock, as far as it is known here.</summary>
     public DateTimeOffset Now => clock.Now() + ahead;
 
+    /// <summary>How long until the lanes were last looked at so long ago.</summary>
+    public TimeSpan UntilLook(TimeSpan interval) => lookedAt == 0 ? TimeSpan.Zero : interval - Stopwatch.GetElapsedTime(lookedAt);
+
     public Task<IReadOnlyList<ClaimedExecution>> ClaimAsync(ClaimRequest request)
     {
         var asked = new Asked(request, new(TaskCreationOptions.RunContinuationsAsynchronously));
@@ -103,7 +106,16 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
             }
             if (chosen.Count == 0)
                 break;
-            await ClaimAsync(request, chosen, claimed);
+            try
+            {
+                await ClaimAsync(request, chosen, claimed);
+            }
+            catch (ConflictException) when (!chosen.Exists(c => c.Lane.Limited))
+            {
+                // Pauses or limits are in the way: with them then, and from now on until the lane is empty.
+                foreach (var (lane, _, _) in chosen)
+                    lane.Limited = true;
+            }
         }
         return claimed;
 
@@ -111,69 +123,84 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
         bool MayLook() => clock != TimeProvider.System || Stopwatch.GetElapsedTime(lookedAt) > lookTook * 10;
     }
 
+    // With pauses and limits in the way. Limits are locked in one order, and only those that matter. What holds its places already, because
+    // its worker was lost, keeps them.
+    const string Limits = """
+        wanted as materialized (
+            select n.tenant_id, n.execution_id, name, row_number() over (partition by n.tenant_id, name order by n.number, n.visible_at, n.execution_id) as rank
+              from named n, unnest(n.names) name where n.paused is null and n.holds is null),
+        room as materialized (
+            select l.tenant_id, l.name, l.maximum - l.running as places from flowstone.execution_limits l
+             where (l.tenant_id, l.name) in (select tenant_id, name from wanted) order by l.tenant_id, l.name for update),
+        refused as (
+            select w.tenant_id, w.execution_id, min(w.name) as name from wanted w join room r on r.tenant_id = w.tenant_id and r.name = w.name
+             where w.rank > r.places group by w.tenant_id, w.execution_id),
+        parked as (
+            update flowstone.execution_queue q set visible_at = 'infinity', parked_for = coalesce(n.paused, f.name), worker = null,
+                   failures = n.failures, holds = null
+              from named n left join refused f on f.execution_id = n.execution_id
+             where q.ctid = n.place and q.execution_id = n.execution_id and q.tenant_id = n.tenant_id and (n.paused is not null or f.name is not null)
+            returning n.tenant_id, n.holds),
+        """;
+
+    const string Counted = """
+        counted as (
+            update flowstone.execution_limits l set running = l.running + c.places
+              from (select tenant_id, name, sum(places)::int as places from (
+                        select t.tenant_id, name, 1 as places from taken t, unnest(t.names) name where t.held is null
+                        union all select p.tenant_id, name, -1 from parked p, unnest(p.holds) name) places group by tenant_id, name) c
+             where l.tenant_id = c.tenant_id and l.name = c.name),
+        """;
+
+    static readonly string Claim = ClaimText(limits: false);
+    static readonly string ClaimWithLimits = ClaimText(limits: true);
+
+    // Without limits, dividing by zero tells that there are some.
+    static string ClaimText(bool limits) => $"""
+        with due as materialized (
+            select d.*, l.number from unnest($1, $2, $3, $4, $5) with ordinality l (tenant_id, priority, visible_from, id_from, quota, number), lateral (
+                select from flowstone.tenants t where t.id = l.tenant_id and t.paused_at is null offset 0) t, lateral (
+                select q.ctid as place, q.shard_key, q.execution_id, q.tenant_id, q.workflow_id, q.fence, q.visible_at, q.concurrency_key, q.holds,
+                       (q.failures + case when q.worker is null then 0 else 1 end)::smallint as failures, q.worker is not null as lost
+                  from flowstone.execution_queue q
+                 where q.tenant_id = l.tenant_id and q.priority = l.priority and (q.visible_at, q.execution_id) > (l.visible_from, l.id_from)
+                   and q.visible_at <= coalesce($6, now())
+                 order by q.visible_at, q.execution_id limit l.quota for update skip locked) d),
+        named as materialized (
+            select d.*, case when w.paused_at is not null then 'paused:' || w.id end as paused,
+                   case when w.max_concurrency is null then case when d.concurrency_key is null then null else array[d.concurrency_key::text] end
+                        else array_remove(array['workflow:' || w.id, d.concurrency_key::text], null) end as names
+              from due d, lateral (
+                select w.id, w.paused_at, w.max_concurrency from flowstone.workflows w where w.tenant_id = d.tenant_id and w.id = d.workflow_id offset 0) w),
+        {(limits ? Limits : "")}
+        taken as (
+            update flowstone.execution_queue q set fence = q.fence + 1, worker = $7, visible_at = coalesce($6, now()) + $8, failures = n.failures,
+                   holds = coalesce(n.holds, n.names)
+              from named n
+             where q.ctid = n.place and q.execution_id = n.execution_id and q.tenant_id = n.tenant_id and n.paused is null
+               {(limits ? "and n.execution_id not in (select execution_id from refused)" : "")}
+            returning q.tenant_id, q.execution_id, q.shard_key, q.fence, q.visible_at as lease_until, n.number, n.holds as held, n.names, n.lost, q.failures >= q.max_attempts as spent),
+        {(limits ? Counted : "")}
+        begun as (
+            update flowstone.executions e set status = 'RUNNING', started_at = coalesce(e.started_at, $6, now()), claims = t.fence, waiting_for = null
+              from taken t
+             where e.tenant_id = t.tenant_id and e.id = t.execution_id and e.id = any(array(select execution_id from taken))
+               and e.id between (select execution_id from taken order by execution_id limit 1) and (select execution_id from taken order by execution_id desc limit 1)
+               and e.status in ('PENDING', 'RUNNING', 'WAITING')
+            returning {ExecutionRow.Columns}, t.shard_key, t.fence, t.lease_until, t.lost, t.spent, t.number)
+        select s.number, s.found, s.visible_at, s.execution_id, e.*
+          from (select number, count(*)::int / {(limits ? "1" : "case when bool_or(paused is not null or names is not null) then 0 else 1 end")} as found, max(visible_at) as visible_at,
+                       (array_agg(execution_id order by visible_at desc, execution_id desc))[1] as execution_id from named group by number) s
+          left join begun e on e.number = s.number
+        """;
+
     async Task ClaimAsync(ClaimRequest request, List<(QueueLane Lane, int Quota, int News)> chosen, List<ClaimedExecution> claimed)
     {
-        // Limits are locked in one order, and only those that matter. What holds its places already, because its worker was lost, keeps them.
-        const string Claim = $"""
-            with lane as materialized (
-                select * from unnest($1, $2, $3, $4, $5) with ordinality l (tenant_id, priority, visible_from, id_from, quota, number)),
-            due as materialized (
-                select d.*, l.number from lane l, lateral (
-                    select from flowstone.tenants t where t.id = l.tenant_id and t.paused_at is null offset 0) t, lateral (
-                    select q.shard_key, q.execution_id, q.tenant_id, q.workflow_id, q.fence, q.visible_at, q.concurrency_key, q.holds,
-                           (q.failures + case when q.worker is null then 0 else 1 end)::smallint as failures, q.worker is not null as lost
-                      from flowstone.execution_queue q
-                     where q.tenant_id = l.tenant_id and q.priority = l.priority and (q.visible_at, q.execution_id) > (l.visible_from, l.id_from)
-                       and q.visible_at <= coalesce($6, now())
-                     order by q.visible_at, q.execution_id limit l.quota for update skip locked) d),
-            named as materialized (
-                select d.*, case when w.paused_at is not null then 'paused:' || w.id end as paused,
-                       case when w.max_concurrency is null then case when d.concurrency_key is null then null else array[d.concurrency_key::text] end
-                            else array_remove(array['workflow:' || w.id, d.concurrency_key::text], null) end as names
-                  from due d, lateral (
-                    select w.id, w.paused_at, w.max_concurrency from flowstone.workflows w where w.tenant_id = d.tenant_id and w.id = d.workflow_id offset 0) w),
-            wanted as materialized (
-                select n.tenant_id, n.execution_id, name, row_number() over (partition by n.tenant_id, name order by n.number, n.visible_at, n.execution_id) as rank
-                  from named n, unnest(n.names) name where n.paused is null and n.holds is null),
-            room as materialized (
-                select l.tenant_id, l.name, l.maximum - l.running as places from flowstone.execution_limits l
-                 where (l.tenant_id, l.name) in (select tenant_id, name from wanted) order by l.tenant_id, l.name for update),
-            refused as (
-                select w.tenant_id, w.execution_id, min(w.name) as name from wanted w join room r on r.tenant_id = w.tenant_id and r.name = w.name
-                 where w.rank > r.places group by w.tenant_id, w.execution_id),
-            parked as (
-                update flowstone.execution_queue q set visible_at = 'infinity', parked_for = coalesce(n.paused, f.name), worker = null,
-                       failures = n.failures, holds = null
-                  from named n left join refused f on f.execution_id = n.execution_id
-                 where q.shard_key = n.shard_key and q.execution_id = n.execution_id and q.tenant_id = n.tenant_id and (n.paused is not null or f.name is not null)
-                returning n.tenant_id, n.holds),
-            taken as (
-                update flowstone.execution_queue q set fence = q.fence + 1, worker = $7, visible_at = coalesce($6, now()) + $8, failures = n.failures,
-                       holds = coalesce(n.holds, n.names)
-                  from named n
-                 where q.shard_key = n.shard_key and q.execution_id = n.execution_id and q.tenant_id = n.tenant_id
-                   and q.execution_id = any(array(select execution_id from due)) and n.paused is null and n.execution_id not in (select execution_id from refused)
-                returning q.tenant_id, q.execution_id, q.shard_key, q.fence, q.visible_at as lease_until, n.number, n.holds as held, n.names, n.lost, q.failures >= q.max_attempts as spent),
-            counted as (
-                update flowstone.execution_limits l set running = l.running + c.places
-                  from (select tenant_id, name, sum(places)::int as places from (
-                            select t.tenant_id, name, 1 as places from taken t, unnest(t.names) name where t.held is null
-                            union all select p.tenant_id, name, -1 from parked p, unnest(p.holds) name) places group by tenant_id, name) c
-                 where l.tenant_id = c.tenant_id and l.name = c.name),
-            begun as (
-                update flowstone.executions e set status = 'RUNNING', started_at = coalesce(e.started_at, $6, now()), claims = t.fence, waiting_for = null
-                  from taken t
-                 where e.tenant_id = t.tenant_id and e.id = t.execution_id and e.id = any(array(select execution_id from taken)) and e.status in ('PENDING', 'RUNNING', 'WAITING')
-                returning {ExecutionRow.Columns}, t.shard_key, t.fence, t.lease_until, t.lost, t.spent, t.number)
-            select s.number, s.found, s.visible_at, s.execution_id, e.*
-              from (select number, count(*)::int as found, max(visible_at) as visible_at,
-                           (array_agg(execution_id order by visible_at desc, execution_id desc))[1] as execution_id from due group by number) s
-              left join begun e on e.number = s.number
-            """;
         var now = ExecutionRepository.DatabaseNow(clock);
         var seen = new (int Count, (DateTimeOffset, Guid) Last)[chosen.Count];
         var taken = new List<(ClaimedExecution Claimed, bool Lost, bool Spent)>();
-        await app.TransactAsync(string.Join(',', chosen.Select(c => c.Lane.TenantId)), [new(Database.ByKeyOnly), new(Claim,
+        var limited = chosen.Exists(c => c.Lane.Limited);
+        await app.TransactAsync(string.Join(',', chosen.Select(c => c.Lane.TenantId)), [new(Database.ByKeyOnly), new(limited ? ClaimWithLimits : Claim,
         [
             Column(c => c.Lane.TenantId.Value), Column(c => c.Lane.Priority), Column(c => c.Lane.From.VisibleAt), Column(c => c.Lane.From.Id), Column(c => c.Quota),
             P(now), P(request.Worker), P(request.Lease),

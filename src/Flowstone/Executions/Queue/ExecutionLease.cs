@@ -47,6 +47,9 @@ public sealed record NodeStart
     /// <summary>Stored once per execution, however often it occurs.</summary>
     public PayloadBody? Input { get; init; }
 
+    /// <summary>Instead of <see cref="Input"/>: a payload of this execution that is stored already, an earlier step's output say.</summary>
+    public PayloadRef? InputRef { get; init; }
+
     /// <summary>Null is now.</summary>
     public DateTimeOffset? StartedAt { get; init; }
 }
@@ -62,6 +65,9 @@ public sealed record NodeFinish
     public required ExecutionStatus Status { get; init; }
 
     public PayloadBody? Output { get; init; }
+
+    /// <summary>Instead of <see cref="Output"/>: a payload of this execution that is stored already.</summary>
+    public PayloadRef? OutputRef { get; init; }
 
     /// <summary>For people; cut at 4,000 characters.</summary>
     public string? Error { get; init; }
@@ -80,6 +86,10 @@ public sealed record ExecutionOutcome
     public required ExecutionStatus Status { get; init; }
 
     public PayloadBody? Output { get; init; }
+
+    /// <summary>Instead of <see cref="Output"/>: a payload of this execution that is stored already, the last step's output say.</summary>
+    public PayloadRef? OutputRef { get; init; }
+
     public string? Error { get; init; }
     public string? Reason { get; init; }
 }

@@ -1,5 +1,6 @@
 using Flowstone.Data;
 using Flowstone.Tenancy;
+using Npgsql;
 
 namespace Flowstone.Executions;
 
@@ -8,17 +9,20 @@ namespace Flowstone.Executions;
 /// presents the lease's fencing number, and a worker that lost its lease changes nothing.
 /// </summary>
 /// <remarks>Every write here locks the queue's row first and the execution after it, so no two can wait for each other.</remarks>
-public sealed class ExecutionQueue
+public sealed partial class ExecutionQueue
 {
     readonly Database app;
     readonly TimeProvider clock;
     readonly NodeOrdinals nodes;
+    readonly PayloadStore payloads;
     readonly GroupCommit writes;
     readonly ClaimLine claims;
+    readonly QueueLanes lanes;
+    readonly QueueNews news;
 
-    internal ExecutionQueue(Database app, Database worker, TimeProvider clock, NodeOrdinals nodes, GroupCommit writes, QueueLanes lanes)
+    internal ExecutionQueue(Database app, Database worker, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes, QueueNews news)
     {
-        (this.app, this.clock, this.nodes, this.writes) = (app, clock, nodes, writes);
+        (this.app, this.clock, this.nodes, this.payloads, this.writes, this.lanes, this.news) = (app, clock, nodes, payloads, writes, lanes, news);
         claims = new ClaimLine(app, worker, clock, lanes, lease => FinishAsync(lease, new ExecutionOutcome
         {
             Status = ExecutionStatus.Failed,
@@ -40,9 +44,35 @@ public sealed class ExecutionQueue
         cancellationToken.ThrowIfCancellationRequested();
         var claimed = await claims.ClaimAsync(request);   // to its end: what was claimed must not be lost on the way
         foreach (var one in claimed)
+        {
             nodes.Remember(one.Execution);
+            payloads.Remember(one.Execution);
+        }
         return claimed;
     }
+
+    /// <summary>
+    /// Returns when there may be work: something was queued here or elsewhere, something is due, or it is time to look again, which it is
+    /// every second and a half, and every two and a half where notifications arrive.
+    /// </summary>
+    /// <param name="tenantId">Whose work is meant; null is everybody's.</param>
+    public async Task WaitForWorkAsync(TimeSpan atMost, Id<Tenant>? tenantId = null, CancellationToken cancellationToken = default)
+    {
+        news.Listen();
+        var heard = lanes.News;
+        var wait = lanes.NextDue(tenantId) - claims.Now;
+        var untilLook = claims.UntilLook(TimeSpan.FromSeconds(news.Listening ? 2.5 : 1.5));
+        wait = new[] { wait, untilLook, atMost }.Min();
+        if (wait < ShortestWait)
+            wait = ShortestWait;
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        await Task.WhenAny(heard, Task.Delay(wait, over.Token));
+        await over.CancelAsync();
+        cancellationToken.ThrowIfCancellationRequested();
+    }
+
+    // What is due may be held by another's transaction: asked again after this.
+    static readonly TimeSpan ShortestWait = TimeSpan.FromMilliseconds(5);
 
     /// <summary>Prolongs leases, many in one statement; what could not be prolonged is lost.</summary>
     /// <returns>The leases that are lost: stop working on these.</returns>
@@ -77,10 +107,46 @@ public sealed class ExecutionQueue
         Check([lease]);
         if (starts.Count + finishes.Count == 0)
             return;
-        var defined = await nodes.GetAsync(new TenantDatabase(app, lease.TenantId), lease.ExecutionId, cancellationToken);
-        var payloads = new PayloadRows();
-        var steps = NodeWrites.Merge(starts, finishes, defined.ById, payloads, clock.Now());
-        await writes.WriteAsync(new RecordCall(lease, steps, payloads), cancellationToken);
+        var (call, rows) = await PrepareAsync(lease, starts, finishes, cancellationToken);
+        await writes.WriteAsync(call, cancellationToken);
+        rows.Remember();
+    }
+
+    /// <summary>
+    /// Records within a transaction of the caller's, on the same database: what the step did there and its record are committed together or not
+    /// at all. The transaction's own role and settings are as before afterwards. It holds the lease's row until it ends: keep it short.
+    /// </summary>
+    /// <param name="transaction">Of somebody who may become <c>flowstone_app</c>.</param>
+    /// <inheritdoc cref="RecordAsync(ExecutionLease, IReadOnlyList{NodeStart}, IReadOnlyList{NodeFinish}, CancellationToken)"/>
+    public async Task RecordAsync(
+        ExecutionLease lease, IReadOnlyList<NodeStart> starts, IReadOnlyList<NodeFinish> finishes, NpgsqlTransaction transaction, CancellationToken cancellationToken = default)
+    {
+        Check([lease]);
+        if (starts.Count + finishes.Count == 0)
+            return;
+        var (call, _) = await PrepareAsync(lease, starts, finishes, cancellationToken);
+        var group = new WriteGroup([call], clock);
+        try
+        {
+            await new TenantDatabase(app, lease.TenantId).WithinAsync(transaction, group.Statements(), group.Learn, cancellationToken);
+        }
+        catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
+        {
+            throw explained;
+        }
+        if (call.Refusal is { } refusal)
+            throw refusal;
+    }
+
+    async ValueTask<(RecordCall Call, PayloadRows Rows)> PrepareAsync(
+        ExecutionLease lease, IReadOnlyList<NodeStart> starts, IReadOnlyList<NodeFinish> finishes, CancellationToken cancellationToken)
+    {
+        var database = new TenantDatabase(app, lease.TenantId);
+        var defined = await nodes.GetAsync(database, lease.ExecutionId, cancellationToken);
+        var rows = await payloads.OpenAsync(lease.TenantId, defined.WorkflowId, lease.ExecutionId, cancellationToken);
+        var steps = NodeWrites.Merge(starts, finishes, defined.ById, rows, clock.Now());
+        await rows.ReadyAsync(database, cancellationToken);
+        return (new RecordCall(lease, steps, rows), rows);
     }
 
     /// <summary>Ends an execution. Nobody else can claim or write it afterwards.</summary>
@@ -93,9 +159,31 @@ public sealed class ExecutionQueue
             throw new InvalidInputException("reason", "is for what did not succeed.");
         Text.Check("reason", outcome.Reason, 32);
         Check([lease]);
-        var payloads = new PayloadRows();
-        await writes.WriteAsync(new FinishCall(lease, outcome, payloads.Add(outcome.Output), payloads, clock.Now()), cancellationToken);
+        var rows = outcome is { Output: null, OutputRef: null } ? null : await OpenPayloadsAsync(lease, cancellationToken);
+        var output = rows?.Add(outcome.Output, outcome.OutputRef, "output");
+        if (rows is not null)
+            await rows.ReadyAsync(new TenantDatabase(app, lease.TenantId), cancellationToken);
+        await writes.WriteAsync(new FinishCall(lease, outcome, output, rows, clock.Now()), cancellationToken);
         nodes.Forget(lease.ExecutionId);
+    }
+
+    /// <summary>Stores a payload under a lease, to be named by steps and the outcome later: binaries, and what is sent once and used often.</summary>
+    /// <exception cref="ConflictException">The lease is lost.</exception>
+    /// <exception cref="InvalidInputException">It is over the limit.</exception>
+    public async Task<PayloadRef> StoreAsync(ExecutionLease lease, PayloadBody payload, CancellationToken cancellationToken = default)
+    {
+        Check([lease]);
+        var rows = await OpenPayloadsAsync(lease, cancellationToken);
+        var name = rows.Add(payload, "payload")!;
+        await rows.ReadyAsync(new TenantDatabase(app, lease.TenantId), cancellationToken);
+        await payloads.WriteAsync(lease, rows, cancellationToken);
+        return name;
+    }
+
+    async Task<PayloadRows> OpenPayloadsAsync(ExecutionLease lease, CancellationToken cancellationToken)
+    {
+        var defined = await nodes.GetAsync(new TenantDatabase(app, lease.TenantId), lease.ExecutionId, cancellationToken);
+        return await payloads.OpenAsync(lease.TenantId, defined.WorkflowId, lease.ExecutionId, cancellationToken);
     }
 
     /// <summary>Nobody holds what was never claimed.</summary>

@@ -11,7 +11,7 @@ namespace Flowstone.Executions;
 sealed class GroupCommit : IAsyncDisposable
 {
     // More lanes make smaller groups and more commits; with one, nothing is prepared while the database commits.
-    const int Lanes = 2;
+    static readonly int Lanes = int.Parse(Environment.GetEnvironmentVariable("FLOWSTONE_LANES") ?? "2");
     const int MostCalls = 256;
     const long MostBytes = 8 * 1024 * 1024;
 
@@ -23,11 +23,14 @@ sealed class GroupCommit : IAsyncDisposable
     // How long a lost connection is tried again before its calls are told that nobody knows what became of them.
     static readonly TimeSpan resolveWithin = TimeSpan.FromSeconds(10);
 
+    static readonly TimeSpan thoroughFor = TimeSpan.FromSeconds(10);
+
     readonly Database database;
     readonly TimeProvider clock;
     readonly Action<List<QueuedWork>> queued;
     readonly Channel<WriteCall>[] lanes;
     readonly Task[] running;
+    long thoroughSince;
 
     /// <param name="queued">Is told what can be claimed after a commit.</param>
     public GroupCommit(Database database, TimeProvider clock, Action<List<QueuedWork>> queued)
@@ -85,6 +88,10 @@ sealed class GroupCommit : IAsyncDisposable
 
     async Task CommitAsync(List<WriteCall> calls, int collisions = 0)
     {
+        if (thoroughSince != 0 && Stopwatch.GetElapsedTime(thoroughSince) < thoroughFor)
+            foreach (var call in calls)
+                if (call is FinishCall end)
+                    end.Thorough = true;
         var group = new WriteGroup(calls, clock);
         try
         {
@@ -109,6 +116,12 @@ sealed class GroupCommit : IAsyncDisposable
         catch (UnavailableException error) when (PostgresErrors.IsCollision(error) && collisions < MostCollisions)
         {
             await CommitAsync(calls, collisions + 1);
+        }
+        catch (ConflictException) when (calls.Exists(call => call is FinishCall { Thorough: false }))
+        {
+            // Perhaps something was to be closed or given back. Where that is so, it will be so again soon.
+            thoroughSince = Stopwatch.GetTimestamp();
+            await CommitAsync(calls);
         }
         catch (Exception error) when (calls.Count > 1 && error is not UnavailableException)
         {

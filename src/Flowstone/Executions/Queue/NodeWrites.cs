@@ -23,7 +23,7 @@ sealed class NodeWrites
         {
             var start = starts[i];
             var node = Node("starts", i, start.NodeId, start.Iteration, start.Attempt);
-            if (!writes.TryAdd(new Row(node, start.Iteration, start.Attempt, ExecutionStatus.Running, null, null, start.StartedAt ?? now, null, payloads.Add(start.Input), null), out _))
+            if (!writes.TryAdd(new Row(node, start.Iteration, start.Attempt, ExecutionStatus.Running, null, null, start.StartedAt ?? now, null, payloads.Add(start.Input, start.InputRef, "starts[{0}].input", i), null), out _))
                 throw new InvalidInputException($"starts[{i}]", "starts a step that the same call starts already.");
         }
         for (var i = 0; i < finishes.Count; i++)
@@ -35,7 +35,7 @@ sealed class NodeWrites
                 Text.Check($"finishes[{i}].reason", finish.Reason, 32);
             var node = Node("finishes", i, finish.NodeId, finish.Iteration, finish.Attempt);
             var row = new Row(node, finish.Iteration, finish.Attempt, finish.Status, finish.Reason, Text.Fit(finish.Error, Execution.MaxErrorLength),
-                null, finish.FinishedAt ?? now, null, payloads.Add(finish.Output));
+                null, finish.FinishedAt ?? now, null, payloads.Add(finish.Output, finish.OutputRef, "finishes[{0}].output", i));
             if (writes.TryAdd(row, out var place))
                 continue;
             var start = writes.rows[place];

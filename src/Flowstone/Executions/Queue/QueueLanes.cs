@@ -17,6 +17,9 @@ sealed class QueueLane(Id<Tenant> tenantId, short priority)
     /// <summary>Where the next claim begins to look: what lies before was taken. Saves walking over the dead rows of what was claimed.</summary>
     public (DateTimeOffset VisibleAt, Guid Id) From { get; set; } = (DateTimeOffset.MinValue, Guid.Empty);
 
+    /// <summary>Whether a claim met a pause or a limit here.</summary>
+    public bool Limited { get; set; }
+
     /// <summary>Grows with every piece of news, so that a claim that found nothing does not overwrite what came meanwhile.</summary>
     public int News { get; set; }
 }
@@ -28,6 +31,7 @@ sealed class QueueLane(Id<Tenant> tenantId, short priority)
 sealed class QueueLanes
 {
     readonly Lock guard = new();
+    TaskCompletionSource news = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly SortedDictionary<(Guid Tenant, int UrgencyRank), QueueLane> lanes = [];
     Guid lastTenant;
 
@@ -53,9 +57,21 @@ sealed class QueueLanes
         }
     }
 
+    /// <summary>Ends when something was added.</summary>
+    public Task News
+    {
+        get
+        {
+            lock (guard)
+                return news.Task;
+        }
+    }
+
     public void Add(IEnumerable<QueuedWork> work, DateTimeOffset now)
     {
         lock (guard)
+        {
+            var some = false;
             foreach (var (tenant, priority, dueAt) in work)
             {
                 var lane = Lane(tenant, priority);
@@ -64,7 +80,13 @@ sealed class QueueLanes
                     lane.NextDue = dueAt ?? now;
                 if (dueAt < lane.From.VisibleAt)
                     lane.From = (dueAt.Value, Guid.Empty);
+                some = true;
             }
+            if (!some)
+                return;
+            news.TrySetResult();
+            news = new(TaskCreationOptions.RunContinuationsAsynchronously);
+        }
     }
 
     /// <summary>After a claim of the lane: fewer than asked for is all that there was.</summary>

@@ -10,7 +10,7 @@ static class QueueSql
     /// </summary>
     public static string AfterEnd(string now) => $"{Count}, {LetGo(now)}";
 
-    static readonly string Count = $"""
+    public static readonly string Count = $"""
         deltas as (
             insert into flowstone.execution_deltas (tenant_id, delta_id, workflow_id, hour, status, bucket, executions, duration_ms, wait_ms)
             select tenant_id, gen_random_uuid(), workflow_id, date_trunc('hour', finished_at, 'UTC'), status, {DurationBucket.OfMilliseconds}, count(*), sum(ms), sum(wait)

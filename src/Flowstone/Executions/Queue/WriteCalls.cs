@@ -45,10 +45,11 @@ abstract class WriteCall(Id<Tenant> tenantId, Id<Execution> executionId, Payload
 }
 
 /// <summary>Queues an execution.</summary>
-sealed class StartCall(Execution execution, NewExecution request, PayloadRows? payloads, DateTimeOffset now) : WriteCall(execution.TenantId, execution.Id, payloads)
+sealed class StartCall(Execution execution, NewExecution request, PayloadRows? payloads, IReadOnlyList<(string Name, byte[] Value)> attributes, DateTimeOffset now) : WriteCall(execution.TenantId, execution.Id, payloads)
 {
     public Execution Execution => execution;
     public NewExecution Request => request;
+    public IReadOnlyList<(string Name, byte[] Value)> Attributes => attributes;
     public DateTimeOffset? DedupUntil => request.DedupKey is null ? null : now + request.DedupWindow;
 
     /// <summary>The version that was started; null if there is none, or if the dedup key was taken.</summary>
@@ -81,6 +82,10 @@ sealed class RecordCall(ExecutionLease lease, NodeWrites writes, PayloadRows pay
 sealed class FinishCall(ExecutionLease lease, ExecutionOutcome outcome, PayloadRef? output, PayloadRows? payloads, DateTimeOffset finishedAt) : LeasedCall(lease, payloads)
 {
     public ExecutionOutcome Outcome => outcome;
+
+    /// <summary>Whether open steps are to be closed and limits to be given back: dearer, and seldom needed.</summary>
+    public bool Thorough { get; set; }
+
     public string? Reason { get; } = outcome.Reason ?? (outcome.Status == ExecutionStatus.Success ? null : EnumText<ExecutionStatus>.Of(outcome.Status));
     public string? Error { get; } = Text.Fit(outcome.Error, Execution.MaxErrorLength);
     public DateTimeOffset FinishedAt => finishedAt;

@@ -1,0 +1,55 @@
+using Flowstone.Executions;
+
+namespace Flowstone.Server.Executions;
+
+/// <summary>
+/// Adds up statistics every few seconds, sweeps what was needed for a while every ten minutes, and deletes once a day what is past its
+/// time. Any number of servers may run it at once.
+/// </summary>
+public sealed partial class MaintenanceJob(FlowstoneStore store, TimeProvider clock, ILogger<MaintenanceJob> logger) : BackgroundService
+{
+    static readonly TimeSpan FoldEvery = TimeSpan.FromSeconds(10);
+    static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(10);
+    static readonly TimeSpan RetainEvery = TimeSpan.FromDays(1);
+    static readonly TimeSpan AfterFailure = TimeSpan.FromMinutes(1);
+
+    // A week's partition goes on the day after its last execution is past its time.
+    static readonly TimeSpan patience = TimeSpan.FromDays(8);
+
+    public async Task<RetentionReport> RetainOnceAsync(CancellationToken cancellationToken = default)
+    {
+        var report = await store.Retention.RunAsync(patience: patience, cancellationToken: cancellationToken);
+        if (report.Executions > 0 || report.Partitions.Count > 0)
+            Retained(report.Executions, report.Partitions.Count);
+        return report;
+    }
+
+    protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
+        RepeatAsync("Statistics", FoldEvery, FoldEvery, cancellation => store.Statistics.RunAsync(cancellation), stoppingToken),
+        RepeatAsync("Sweeping", SweepEvery, SweepEvery, cancellation => store.Retention.SweepAsync(cancellation), stoppingToken),
+        RepeatAsync("Retention", TimeSpan.FromMinutes(10), RetainEvery, RetainOnceAsync, stoppingToken));
+
+    async Task RepeatAsync(string what, TimeSpan first, TimeSpan interval, Func<CancellationToken, Task> work, CancellationToken stoppingToken)
+    {
+        for (var pause = first * Random.Shared.NextDouble(); ;)   // so that many servers do not come at once
+        {
+            await Task.Delay(pause, clock, stoppingToken);
+            pause = interval * (0.9 + (0.2 * Random.Shared.NextDouble()));
+            try
+            {
+                await work(stoppingToken);
+            }
+            catch (Exception error) when (!stoppingToken.IsCancellationRequested)   // whatever it is, the next run may succeed
+            {
+                Failed(what, error.Message);
+                pause = pause < AfterFailure ? pause : AfterFailure;
+            }
+        }
+    }
+
+    [LoggerMessage(Level = LogLevel.Information, Message = "Retention deleted {Executions} execution(s), {Partitions} week(s) among them as a whole.")]
+    partial void Retained(long executions, int partitions);
+
+    [LoggerMessage(Level = LogLevel.Warning, Message = "{What} failed, and will be tried again: {Reason}")]
+    partial void Failed(string what, string reason);
+}

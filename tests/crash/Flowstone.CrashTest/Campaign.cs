@@ -1,0 +1,231 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Flowstone.Tenancy;
+using Flowstone.Users;
+using Flowstone.Workflows;
+
+namespace Flowstone.CrashTest;
+
+/// <summary>
+/// Kills workers, server and PostgreSQL while executions of the chain run, lets the rest come to its end, runs as many undisturbed, and
+/// compares. The rules: docs/workers.md, "The kill campaign".
+/// </summary>
+sealed class Campaign(CampaignOptions options)
+{
+    const int Ahead = 24;   // executions that wait for a worker or are with one
+    const int PostgresEvery = 50, ServerEvery = 50, PauseEvery = 20;
+
+    static readonly TimeSpan lease = TimeSpan.FromSeconds(1.5);
+    static readonly TimeSpan toReach = TimeSpan.FromSeconds(20);
+    static readonly TimeSpan toFinish = TimeSpan.FromMinutes(2);
+    static readonly TimeSpan stuckAfter = TimeSpan.FromSeconds(5);
+
+    readonly Random random = new(options.Seed);
+    readonly Disturbances disturbances = new();
+    readonly AcknowledgedWrites writes = new();
+    readonly ConcurrentDictionary<int, WorkerProcess> workers = new();
+    readonly Stopwatch postgresUp = Stopwatch.StartNew();
+    readonly Stopwatch survivorUp = new();
+    IEnumerator<KillPoint> points = null!;
+    int begun;
+
+    /// <returns>Whether nothing was found.</returns>
+    public async Task<bool> RunAsync(CancellationToken stop)
+    {
+        points = KillPoint.All(random).GetEnumerator();
+        await using var stage = await Stage.OpenAsync(stop);
+        var (tenant, workflow) = await stage.NewTenantAsync("disturbed");
+        const string Email = "crash@example.test", Password = "Crash-test-1234567";
+        await tenant.Users.CreateAsync(new NewUser { Email = Email, PasswordHash = SignIn.HashPassword(Password) }, stop);
+        await using var server = new ServerProcess(stage.ConnectionString, Email, Password);
+        await server.StartAsync(stop);
+
+        var began = Stopwatch.StartNew();
+        using var over = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        using var watched = CancellationTokenSource.CreateLinkedTokenSource(stop);
+        var around = new[] { FeedAsync(server, workflow, over.Token), DisturbAsync(stage, server, over.Token) };
+        var watching = WatchAsync(stage, tenant.TenantId, watched.Token);
+        var killing = Task.WhenAll(Enumerable.Range(0, options.Workers).Select(i => KillWorkersAsync(i, stage, tenant.TenantId, stop)));
+        await SurviveAsync(Settings(stage, tenant.TenantId, "survivor"), killing);
+        await over.CancelAsync();
+        await Task.WhenAll(around);
+
+        var disturbed = began.Elapsed;
+        await stage.ReconnectAsync();
+        await LetThemFinishAsync(stage, tenant.TenantId, Settings(stage, tenant.TenantId, "last") with { Concurrency = 16 }, writes);
+        await watched.CancelAsync();
+        await watching;
+        await server.KillAsync();
+
+        var reference = await RunUndisturbedAsync(stage, tenant);
+        var verdict = await Verdict.FindAsync(stage, tenant.TenantId.Value, reference.Value, writes, disturbances);
+        verdict.Print(Console.Out, disturbances, disturbed, began.Elapsed);
+        return verdict.IsClean;
+    }
+
+    WorkerSettings Settings(Stage stage, Id<Tenant> tenant, string name)
+        => new() { Database = stage.ConnectionString, Tenant = tenant, Name = name, Lease = lease, Break = options.Break };
+
+    /// <summary>One place for a worker: when it has died at its point, the next one comes with the next point.</summary>
+    async Task KillWorkersAsync(int place, Stage stage, Id<Tenant> tenant, CancellationToken stop)
+    {
+        while (!stop.IsCancellationRequested && TryNext(out var point))
+        {
+            await using var worker = WorkerProcess.Start(Settings(stage, tenant, $"crash-{place}") with { Die = point.Boundary is null ? null : point }, writes);
+            workers[place] = worker;
+            var dies = worker.ExitedAsync();
+            if (point.Boundary is null)
+            {
+                await Task.WhenAny(worker.Working, Task.Delay(toReach, stop));
+                await Task.Delay(TimeSpan.FromMilliseconds(Random.Shared.Next(1500)), CancellationToken.None);
+            }
+            else
+                await Task.WhenAny(dies, Task.Delay(toReach, stop));
+            if (!dies.IsCompleted)
+                point = new KillPoint(0, null);   // it did not come there in time: here, then
+            worker.Kill();
+            await dies;
+            disturbances.Died(point);
+        }
+    }
+
+    bool TryNext(out KillPoint point)
+    {
+        lock (points)
+        {
+            // The server's and PostgreSQL's deaths are of the same number.
+            var others = (options.Count / PostgresEvery) + (options.Count / ServerEvery);
+            point = null!;
+            if (begun >= options.Count - others)
+                return false;
+            begun++;
+            points.MoveNext();
+            point = points.Current;
+            return true;
+        }
+    }
+
+    /// <summary>Keeps some executions ahead of the workers. An answer that did not come leaves an execution that may be there or not; its ordinal is not used again.</summary>
+    async Task FeedAsync(ServerProcess server, Workflow workflow, CancellationToken stop)
+    {
+        for (var ordinal = 0; !stop.IsCancellationRequested;)
+        {
+            if (writes.Starts.Count - writes.Finished > Ahead)
+            {
+                await Task.Delay(20, CancellationToken.None);
+                continue;
+            }
+            if (await server.StartExecutionAsync(workflow.Id.Value, Stage.Input(ordinal), CancellationToken.None) is { } execution)
+                writes.Started(execution, ordinal);
+            else
+                await Task.Delay(100, CancellationToken.None);
+            ordinal++;
+        }
+    }
+
+    /// <summary>Pauses workers for longer than their lease; kills PostgreSQL and the server.</summary>
+    async Task DisturbAsync(Stage stage, ServerProcess server, CancellationToken stop)
+    {
+        var pauses = new List<Task>();
+        for (var seen = 0; !stop.IsCancellationRequested;)
+        {
+            await Task.Delay(20, CancellationToken.None);
+            for (var kills = Volatile.Read(ref begun); seen < kills; seen++)
+            {
+                if (seen % PauseEvery == Math.Min(PauseEvery, options.Count) / 3)
+                    pauses.Add(PauseAsync());
+                if (seen % PostgresEvery == PostgresEvery / 2)
+                    await KillPostgresAsync(stage);
+                if (seen % ServerEvery == ServerEvery - 1)
+                {
+                    await server.KillAsync();
+                    disturbances.ServerDied();
+                    await server.StartAsync(CancellationToken.None);
+                }
+            }
+        }
+        await Task.WhenAll(pauses);
+    }
+
+    async Task PauseAsync()
+    {
+        var worker = workers.GetValueOrDefault(Random.Shared.Next(options.Workers));
+        if (worker is null || await Task.WhenAny(worker.Working, Task.Delay(toReach)) != worker.Working)
+            return;
+        if (await worker.PauseAsync((lease * 1.5) + TimeSpan.FromSeconds(0.5)))
+            disturbances.Paused();
+    }
+
+    async Task KillPostgresAsync(Stage stage)
+    {
+        await Task.Delay(Random.Shared.Next(300), CancellationToken.None);
+        stage.KillPostgres();
+        disturbances.PostgresDied();
+        postgresUp.Reset();
+        while (!await stage.RestartPostgresAsync(CancellationToken.None))
+            await Task.Delay(20, CancellationToken.None);
+        postgresUp.Start();
+    }
+
+    /// <summary>Looks for executions whose lease has run out and that nobody takes. While PostgreSQL was away, nobody could.</summary>
+    async Task WatchAsync(Stage stage, Id<Tenant> tenant, CancellationToken stop)
+    {
+        var stuck = new HashSet<Guid>();
+        while (!stop.IsCancellationRequested)
+        {
+            await Task.Delay(200, CancellationToken.None);
+            if (Math.Min(postgresUp.ElapsedMilliseconds, survivorUp.ElapsedMilliseconds) < (lease + stuckAfter).TotalMilliseconds)
+                continue;
+            try
+            {
+                // As often as this campaign kills, no execution is a dead letter.
+                await stage.QueryAsync("update flowstone.execution_queue set max_attempts = 1000 where tenant_id = $1 and max_attempts = 10", row => 0, tenant.Value);
+                foreach (var (execution, since) in await stage.QueryAsync(
+                    "select execution_id, clock_timestamp() - visible_at from flowstone.execution_queue where tenant_id = $1 and worker is not null and visible_at < clock_timestamp()",
+                    row => (row.GetGuid(0), row.GetFieldValue<TimeSpan>(1)), tenant.Value))
+                {
+                    if (since > disturbances.LongestTakeOver)
+                        disturbances.LongestTakeOver = since;
+                    if (since > stuckAfter && stuck.Add(execution))
+                        disturbances.Stuck++;
+                }
+            }
+            catch (Npgsql.NpgsqlException)
+            {
+                // It died just now.
+            }
+        }
+    }
+
+    static async Task LetThemFinishAsync(Stage stage, Id<Tenant> tenant, WorkerSettings settings, AcknowledgedWrites writes)
+    {
+        await using var worker = WorkerProcess.Start(settings, writes);
+        for (var began = Stopwatch.StartNew(); began.Elapsed < toFinish; await Task.Delay(100))
+            if (await stage.NumberAsync("select count(*) from flowstone.execution_queue where tenant_id = $1", tenant.Value) == 0)
+                break;
+        await worker.StopAsync();
+    }
+
+    /// <summary>Never dies, so that there is somebody to take over what the dead leave.</summary>
+    async Task SurviveAsync(WorkerSettings settings, Task until)
+    {
+        await using var worker = WorkerProcess.Start(settings, writes);
+        await Task.WhenAny(worker.Working, until);
+        survivorUp.Start();
+        await until;
+        survivorUp.Reset();
+        await worker.StopAsync();
+    }
+
+    /// <summary>The executions that there are, once more, and nobody disturbs them.</summary>
+    async Task<Id<Tenant>> RunUndisturbedAsync(Stage stage, TenantScope disturbed)
+    {
+        var (tenant, workflow) = await stage.NewTenantAsync("undisturbed");
+        var ordinals = await stage.QueryAsync("select distinct ordinal from crash_effects where tenant_id = $1", row => row.GetInt32(0), disturbed.TenantId.Value);
+        // Those of which nothing is there are missing here as well: the verdict counts them.
+        foreach (var chunk in ordinals.Concat(writes.Starts.Values).Distinct().Chunk(64))
+            await Task.WhenAll(chunk.Select(ordinal => tenant.Executions.StartAsync(new() { WorkflowId = workflow.Id, Input = Executions.PayloadBody.Json(Stage.Input(ordinal)) })));
+        await LetThemFinishAsync(stage, tenant.TenantId, Settings(stage, tenant.TenantId, "undisturbed") with { Concurrency = 16, Lease = TimeSpan.FromSeconds(30), Break = Sabotage.None }, new AcknowledgedWrites());
+        return tenant.TenantId;
+    }
+}

@@ -1,0 +1,25 @@
+using Flowstone.CrashTest;
+
+// crash-test [POINTS] | crash-test --fencing [RUNS] | crash-test worker (started by the other two)
+if (args is ["worker", ..])
+    return await WorkerMain.RunAsync();
+var options = CampaignOptions.Parse(args);
+if (options is null)
+{
+    await Console.Error.WriteLineAsync(CampaignOptions.Usage);
+    return 2;
+}
+using var stop = new CancellationTokenSource();
+Console.CancelKeyPress += (_, key) =>
+{
+    key.Cancel = true;
+    stop.Cancel();
+};
+try
+{
+    return await (options.Fencing ? new FencingCampaign(options).RunAsync(stop.Token) : new Campaign(options).RunAsync(stop.Token)) ? 0 : 1;
+}
+catch (OperationCanceledException) when (stop.IsCancellationRequested)
+{
+    return 130;
+}
