@@ -60,7 +60,7 @@ sealed class BenchmarkServer : IAsyncDisposable
             TcpPort = port,
             Settings = Settings,
         });
-        await ExecuteAsync(postgres.ConnectionString() + ";Pooling=false", $"alter role postgres password '{Password}'");
+        await RunAsync(postgres.ConnectionString() + ";Pooling=false", $"alter role postgres password '{Password}'");
         var server = new NpgsqlConnectionStringBuilder { Host = "127.0.0.1", Port = port, Username = "postgres", Password = Password };
         return new BenchmarkServer(server, postgres, mine);
     }
@@ -70,21 +70,27 @@ sealed class BenchmarkServer : IAsyncDisposable
     {
         await CreateDatabaseAsync(name);
         await new DatabaseInstaller(Superuser(name)).RunAsync();
-        await ExecuteAsync(Superuser(name), $"alter role {Login} password '{Password}'");
+        await ExecuteAsync(name, $"alter role {Login} password '{Password}'");
     }
 
-    public async Task CreateDatabaseAsync(string name)
+    /// <summary>A new database of somebody else's.</summary>
+    public async Task CreatePeerDatabaseAsync(string name, string? schema)
+    {
+        await CreateDatabaseAsync(name);
+        if (schema is not null)
+            await ExecuteAsync(name, schema);
+    }
+
+    async Task CreateDatabaseAsync(string name)
     {
         await DatabaseInstaller.DropDatabaseAsync(Superuser("postgres"), name);
         await DatabaseInstaller.CreateDatabaseAsync(Superuser("postgres"), name);
     }
 
-    public Task CheckpointAsync() => ExecuteAsync(Superuser("postgres"), "checkpoint");
+    public Task CheckpointAsync() => ExecuteAsync("postgres", "checkpoint");
 
-    /// <summary>Statistics as autovacuum makes them in the first minutes of a new database, for everybody who measures.</summary>
-    public Task AnalyzeAsync(string database) => ExecuteAsync(Superuser(database), "analyze");
-
-    public Task ExecuteAsync(string database, FormattableString sql) => ExecuteAsync(Superuser(database), sql.ToString());
+    /// <summary>As the superuser, past every policy.</summary>
+    public Task ExecuteAsync(string database, string sql) => RunAsync(Superuser(database), sql);
 
     public async Task<T> ScalarAsync<T>(string database, string sql)
     {
@@ -101,9 +107,9 @@ sealed class BenchmarkServer : IAsyncDisposable
             """);
 
     /// <summary>What the server has done so far.</summary>
-    public async Task<(double Commits, double WalBytes, TimeSpan Server)> CountersAsync(string database)
+    public async Task<(double Commits, double WalBytes, TimeSpan Server)> CountersAsync()
     {
-        await using var connection = new NpgsqlConnection(Superuser(database));
+        await using var connection = new NpgsqlConnection(Superuser("postgres"));
         await connection.OpenAsync();
         // Transactions that wrote: pg_stat_database would tell of them ten seconds late.
         await using var command = new NpgsqlCommand(
@@ -131,7 +137,7 @@ sealed class BenchmarkServer : IAsyncDisposable
         CommandTimeout = 0,
     }.ConnectionString;
 
-    static async Task ExecuteAsync(string connectionString, string sql)
+    static async Task RunAsync(string connectionString, string sql)
     {
         await using var connection = new NpgsqlConnection(connectionString);
         await connection.OpenAsync();

@@ -1,66 +1,85 @@
-using System.Diagnostics;
 using System.Globalization;
 
 namespace Flowstone.Benchmarks;
 
 /// <summary>Sides that are measured in turns, round by round, so that whatever disturbs the machine disturbs all of them.</summary>
-sealed class Comparison(BenchmarkServer server, string database, Settings settings)
+sealed class Comparison(BenchmarkServer server, Settings settings)
 {
-    /// <param name="sides">Name, and what one caller does over and over.</param>
-    /// <returns>The rounds of each side, in the order of the sides.</returns>
-    public async Task<IReadOnlyList<Round>[]> RunAsync(int callers, IReadOnlyList<(string Name, Func<Task> Once)> sides)
+    /// <summary>Others on the machine may use so much of it during a round; else the round is measured again, for all sides.</summary>
+    const double Disturbed = 0.15;
+
+    /// <returns>The rounds of each side, by its name.</returns>
+    public async Task<Dictionary<string, IReadOnlyList<Round>>> RunAsync(int callers, IReadOnlyList<Side> sides)
     {
-        var rounds = sides.Select(_ => new List<Round>()).ToArray();
-        foreach (var (_, once) in sides)
-            await Callers.RunAsync(callers, TimeSpan.FromSeconds(Math.Min(2, settings.Seconds)), once);
-        if (!settings.Fresh)
-            await server.AnalyzeAsync(database);
-        for (var round = 0; round < settings.Rounds; round++)
-            for (var turn = 0; turn < sides.Count; turn++)
+        var rounds = sides.ToDictionary(side => side.Name, _ => new List<Round>());
+        foreach (var side in sides)
+            await side.RunAsync(callers, TimeSpan.FromSeconds(Math.Min(2, settings.Seconds)));
+        var again = settings.Rounds;
+        for (var round = 0; round < settings.Rounds;)
+        {
+            // Every other round backwards: who goes first has no advantage.
+            foreach (var side in round % 2 == 0 ? sides : sides.Reverse())
             {
-                // Every other round backwards: who goes first has no advantage.
-                var side = round % 2 == 0 ? turn : sides.Count - 1 - turn;
-                rounds[side].Add(await MeasureAsync(callers, sides[side].Once));
-                Print($"  {callers,4} in flight, round {round + 1}: {sides[side].Name,-12}{Tell(rounds[side][^1])}");
+                var taken = await MeasureAsync(callers, side);
+                rounds[side.Name].Add(taken);
+                Console.WriteLine($"  {callers,4} in flight, round {round + 1}: {side.Name,-12}{Tell(taken)}");
             }
-        return rounds;
+            if (again > 0 && rounds.Values.Any(taken => taken[^1].Others > Disturbed))
+            {
+                again--;
+                Console.WriteLine("  disturbed by others: this round again");
+                foreach (var taken in rounds.Values)
+                    taken.RemoveAt(taken.Count - 1);
+            }
+            else
+            {
+                round++;
+            }
+        }
+        return rounds.ToDictionary(side => side.Key, side => (IReadOnlyList<Round>)side.Value);
     }
 
-    async Task<Round> MeasureAsync(int callers, Func<Task> once)
+    async Task<Round> MeasureAsync(int callers, Side side)
     {
         await server.CheckpointAsync();
-        var idle = await Machine.SettleAsync();
-        var before = await server.CountersAsync(database);
-        var (ticks, client) = (Machine.Ticks.Now(), Process.GetCurrentProcess().TotalProcessorTime);
-        var (perSecond, p50, p99) = await Callers.RunAsync(callers, TimeSpan.FromSeconds(settings.Seconds), once);
-        var stolen = Machine.Ticks.Now().StolenSince(ticks);
-        var used = Process.GetCurrentProcess().TotalProcessorTime - client;
-        var after = await server.CountersAsync(database);
-        var done = Math.Max(1, perSecond * settings.Seconds);
-        return new Round(perSecond, p50, p99, idle, stolen,
-            new Cost((after.Commits - before.Commits) / done, (after.WalBytes - before.WalBytes) / done, used / done, (after.Server - before.Server) / done));
+        await Machine.SettleAsync();
+        var before = await server.CountersAsync();
+        var ticks = Machine.Ticks.Now();
+        var load = await side.RunAsync(callers, TimeSpan.FromSeconds(settings.Seconds));
+        var whole = Machine.Ticks.Now().Since(ticks);
+        var after = await server.CountersAsync();
+        var done = load.Completed;
+        var cost = new Cost((after.Commits - before.Commits) / done, (after.WalBytes - before.WalBytes) / done, load.Cpu / done, (after.Server - before.Server) / done);
+        return new Round(load.PerSecond, load.P50, load.P99, Math.Max(0, whole.Busy - ((load.Cpu + after.Server - before.Server) / whole.Capacity)), whole.Stolen, cost);
     }
 
     static string Tell(Round round)
         => string.Create(CultureInfo.InvariantCulture,
-            $"{round.PerSecond,9:N1}/s  p50 {round.P50.TotalMilliseconds,7:N2} ms  p99 {round.P99.TotalMilliseconds,7:N2} ms  "
-            + $"{round.Cost!.Commits,6:N2} commits, {round.Cost.WalBytes / 1024,5:N1} KiB WAL, CPU client {round.Cost.Client.TotalMilliseconds,5:N2} + server {round.Cost.Server.TotalMilliseconds,5:N2} ms each"
-            + $"  (others {round.Idle:P0}, stolen {round.Stolen:P0})");
-
-    public static void Print(string line) => Console.WriteLine(line);
+            $"{round.PerSecond,9:N1}/s  p50 {round.P50.TotalMilliseconds,7:N2} ms  p99 {round.P99.TotalMilliseconds,7:N2} ms  each "
+            + $"{round.Cost.Commits,5:N2} commits, {round.Cost.WalBytes / 1024,5:N1} KiB WAL, CPU {round.Cost.Client.TotalMilliseconds,5:N2} + {round.Cost.Server.TotalMilliseconds,5:N2} ms"
+            + $"  (others {round.Others:P0}, stolen {round.Stolen:P0})");
 }
 
-static class Medians
+/// <summary>What a table says of rounds: medians. Of a side that was not measured, nothing.</summary>
+static class Figures
 {
-    public static double Of(IEnumerable<double> values)
+    public static string PerSecond(IReadOnlyList<Round>? rounds) => rounds is null ? "" : Number(Median(rounds.Select(round => round.PerSecond)));
+
+    public static string Milliseconds(IReadOnlyList<Round>? rounds, Func<Round, TimeSpan> pick)
+        => rounds is null ? "" : Number(Median(rounds.Select(round => pick(round).TotalMilliseconds)));
+
+    /// <summary>The median of the ratios round by round, so that a disturbance that lasts longer than a round falls out.</summary>
+    public static string Ratio(IReadOnlyList<Round>? rounds, IReadOnlyList<Round>? against)
+        => rounds is null || against is null ? ""
+            : Ratio(Median(rounds.Zip(against, (a, b) => a.PerSecond / Math.Max(b.PerSecond, 1e-9))));
+
+    public static string Ratio(double ratio) => ratio.ToString(ratio < 10 ? "0.00" : "0.0", CultureInfo.InvariantCulture);
+
+    public static string Number(double value) => value.ToString(value < 100 ? "N1" : "N0", CultureInfo.InvariantCulture);
+
+    public static double Median(IEnumerable<double> values)
     {
         var sorted = values.Order().ToArray();
         return sorted.Length % 2 == 1 ? sorted[sorted.Length / 2] : (sorted[(sorted.Length / 2) - 1] + sorted[sorted.Length / 2]) / 2;
     }
-
-    public static double PerSecond(this IEnumerable<Round> rounds) => Of(rounds.Select(round => round.PerSecond));
-
-    /// <summary>Round by round, so that a disturbance that lasts longer than a round falls out.</summary>
-    public static double Ratio(IReadOnlyList<Round> rounds, IReadOnlyList<Round> against)
-        => Of(rounds.Zip(against, (a, b) => a.PerSecond / Math.Max(b.PerSecond, 1e-9)));
 }

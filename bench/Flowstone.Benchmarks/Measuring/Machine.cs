@@ -16,16 +16,15 @@ static class Machine
 
     public static string Load() => string.Join(' ', Read("/proc/loadavg").Split(' ').Take(3));
 
-    /// <summary>Waits until a second is quiet, half a minute at most, and says how much of the machine others used then.</summary>
-    public static async Task<double> SettleAsync()
+    /// <summary>Waits until a second is quiet, half a minute at most.</summary>
+    public static async Task SettleAsync()
     {
-        for (var attempt = 0; ; attempt++)
+        for (var second = 0; second < 30; second++)
         {
             var before = Ticks.Now();
             await Task.Delay(TimeSpan.FromSeconds(1));
-            var busy = Ticks.Now().BusySince(before);
-            if (busy < 0.1 || attempt == 30)
-                return busy;
+            if (Ticks.Now().Since(before).Busy < 0.1)
+                return;
         }
     }
 
@@ -44,9 +43,12 @@ static class Machine
             return new Ticks(total - idle, fields[7], total);
         }
 
-        public double BusySince(Ticks before) => Total == before.Total ? 0 : (double)(Busy - before.Busy) / (Total - before.Total);
-
-        public double StolenSince(Ticks before) => Total == before.Total ? 0 : (double)(Stolen - before.Stolen) / (Total - before.Total);
+        /// <returns>Shares of the machine, and its CPU time in all.</returns>
+        public (double Busy, double Stolen, TimeSpan Capacity) Since(Ticks before)
+        {
+            var total = Math.Max(1, Total - before.Total);
+            return ((double)(Busy - before.Busy) / total, (double)(Stolen - before.Stolen) / total, TimeSpan.FromSeconds(total / 100.0));
+        }
     }
 
     /// <summary>CPU time of the PostgreSQL that a backend belongs to; zero where it runs elsewhere.</summary>

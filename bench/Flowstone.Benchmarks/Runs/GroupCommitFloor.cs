@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text;
+using System.Threading.Channels;
 using Flowstone.Executions;
 using Npgsql;
 
@@ -18,8 +19,9 @@ sealed class GroupCommitFloor : IRunStore
     const int Kinds = 5;
     const string Worker = "bench";
 
-    // The queue is small when plans are made and large when they are used, or the other way round. A locking sub-select is planned by
-    // itself, and so always by its key, where a join may choose to read the tenant's whole queue.
+    // Plans are made when tables are small or empty, and used when they are not; ten rows times six partitions by key then seem dearer than
+    // to read all that the tenant has. Three things keep every look-up by its key: a locking sub-select is planned by itself; what it found
+    // in the queue is found again by its place (ctid); and a limit that is not known yet lets the planner expect a single row.
 
     const string StartExecutions = """
         insert into flowstone.executions (tenant_id, id, workflow_id, workflow_version, status, trigger, priority, created_at, due_at, claims, detached, retry_count, max_retries)
@@ -34,7 +36,7 @@ sealed class GroupCommitFloor : IRunStore
 
     const string StartNodes = """
         with held as materialized (
-            select a.* from unnest($3, $4, $5, $6) a (execution_id, fence, node, at), lateral (
+            select a.* from (select * from unnest($3, $4, $5, $6) limit $7) a (execution_id, fence, node, at), lateral (
                 select from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = a.execution_id and q.fence = a.fence for update) q)
         insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, status, started_at)
         select $1, execution_id, node, 0, 1, 'RUNNING', at from held
@@ -42,34 +44,35 @@ sealed class GroupCommitFloor : IRunStore
 
     const string FinishNodes = """
         with held as materialized (
-            select a.* from unnest($3, $4, $5, $6, $7) a (execution_id, fence, node, at, output), lateral (
+            select $1 as tenant_id, a.* from (select * from unnest($3, $4, $5, $6, $7) limit $8) a (execution_id, fence, node, at, output), lateral (
                 select from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = a.execution_id and q.fence = a.fence for update) q)
         update flowstone.node_executions n set status = 'SUCCESS', finished_at = greatest(n.started_at, held.at), output = held.output from held
-         where n.tenant_id = $1 and n.execution_id = held.execution_id and n.execution_id = any($3) and n.node = held.node and n.iteration = 0 and n.attempt = 1 and n.status = 'RUNNING'
+         where n.tenant_id = held.tenant_id and n.execution_id = held.execution_id and n.node = held.node and n.iteration = 0 and n.attempt = 1 and n.status = 'RUNNING'
         """;
 
     const string Finish = """
         with held as materialized (
-            select a.* from unnest($3, $4, $5) a (execution_id, fence, at), lateral (
-                select from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = a.execution_id and q.fence = a.fence for update) q),
+            select $1 as tenant_id, q.place, a.* from (select * from unnest($3, $4, $5) limit $6) a (execution_id, fence, at), lateral (
+                select q.ctid as place from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = a.execution_id and q.fence = a.fence for update) q),
         released as (
-            delete from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = any($3) and (select count(*) from held) = cardinality($3)),
+            delete from flowstone.execution_queue q using held where q.ctid = held.place),
         ended as (
             update flowstone.executions e set status = 'SUCCESS', finished_at = greatest(e.started_at, held.at) from held
-             where e.tenant_id = $1 and e.id = held.execution_id and e.id = any($3) and e.status = 'RUNNING' returning e.*)
+             where e.tenant_id = held.tenant_id and e.id = held.execution_id and e.status = 'RUNNING'
+            returning e.workflow_id, e.due_at, e.started_at, e.finished_at)
         insert into flowstone.execution_deltas (tenant_id, delta_id, workflow_id, hour, status, bucket, executions, duration_ms, wait_ms)
-        select $1, gen_random_uuid(), workflow_id, date_trunc('hour', finished_at, 'UTC'), status, 0, count(*),
-               sum(extract(epoch from finished_at - started_at) * 1000), sum(extract(epoch from started_at - due_at) * 1000) from ended group by 3, 4, 5
+        select $1, gen_random_uuid(), workflow_id, date_trunc('hour', finished_at, 'UTC'), 'SUCCESS', 0, count(*),
+               sum(extract(epoch from finished_at - started_at) * 1000), sum(extract(epoch from started_at - due_at) * 1000) from ended group by 3, 4
         """;
 
     // As flowstone_worker, which sees all tenants' queue rows.
     const string Claim = """
         with due as materialized (
-            select shard_key, execution_id from flowstone.execution_queue where tenant_id = $4 and priority = 0 and visible_at <= now()
-             order by visible_at, execution_id limit $1 for update skip locked),
+            select * from (
+                select ctid as place from flowstone.execution_queue where tenant_id = $4 and priority = 0 and visible_at <= now()
+                 order by visible_at, execution_id limit $1 for update skip locked) q limit $1),
         taken as (
-            update flowstone.execution_queue q set fence = q.fence + 1, worker = $2, visible_at = now() + $3 from due
-             where q.shard_key = due.shard_key and q.execution_id = due.execution_id
+            update flowstone.execution_queue q set fence = q.fence + 1, worker = $2, visible_at = now() + $3 from due where q.ctid = due.place
             returning q.tenant_id, q.execution_id, q.fence)
         update flowstone.executions e set status = 'RUNNING', started_at = coalesce(e.started_at, now()), claims = taken.fence from taken
          where e.tenant_id = taken.tenant_id and e.id = taken.execution_id and e.status in ('PENDING', 'RUNNING', 'WAITING')
@@ -78,16 +81,14 @@ sealed class GroupCommitFloor : IRunStore
 
     readonly RunsDatabase database;
     readonly TimeProvider clock = TimeProvider.System;
-    readonly Lock gate = new();
-    readonly SemaphoreSlim waiting = new(0);
-    readonly Task[] lanes;
-    List<Call> pending = [];
-    bool closed;
+    readonly Channel<Call>[] lanes;
+    readonly Task[] running;
 
     public GroupCommitFloor(RunsDatabase database, int connections)
     {
         this.database = database;
-        lanes = [.. Enumerable.Range(0, connections).Select(_ => Task.Run(RunAsync))];
+        lanes = [.. Enumerable.Range(0, connections).Select(_ => Channel.CreateUnbounded<Call>(new UnboundedChannelOptions { SingleReader = true }))];
+        running = [.. lanes.Select(lane => Task.Run(() => RunAsync(lane.Reader)))];
     }
 
     public string Name => "floor";
@@ -127,17 +128,11 @@ sealed class GroupCommitFloor : IRunStore
     Task WriteAsync(Call call)
     {
         call.At = clock.Now();
-        lock (gate)
-        {
-            pending.Add(call);
-            if (pending.Count == 1)
-                waiting.Release();
-        }
+        lanes[call.Kind is Kind.FinishNode ? lanes.Length - 1 : 0].Writer.TryWrite(call);
         return call.Task;
     }
 
-    // Whichever connection is free takes all that waits.
-    async Task RunAsync()
+    async Task RunAsync(ChannelReader<Call> waiting)
     {
         try
         {
@@ -145,14 +140,11 @@ sealed class GroupCommitFloor : IRunStore
                 new NpgsqlConnectionStringBuilder(database.Server.Application(RunsDatabase.Name)) { Options = PreparedTransaction<List<Call>[]>.PlanSettings }.ConnectionString);
             await connection.OpenAsync();
             var groups = new Dictionary<int, PreparedTransaction<List<Call>[]>>();
-            while (true)
+            while (await waiting.WaitToReadAsync())
             {
-                await waiting.WaitAsync();
-                List<Call> calls;
-                lock (gate)
-                    (calls, pending) = (pending, []);
-                if (calls.Count == 0 && closed)
-                    return;
+                var calls = new List<Call>();
+                while (waiting.TryRead(out var call))
+                    calls.Add(call);
                 var byKind = new List<Call>[Kinds];
                 for (var kind = 0; kind < Kinds; kind++)
                     byKind[kind] = [];
@@ -191,23 +183,25 @@ sealed class GroupCommitFloor : IRunStore
             group.Add(QueueExecutions, Rows(Kind.Start), Tenant(), Shard(), Column(Kind.Start, c => c.Id), Value(database.WorkflowId.Value));
         }
         if (Has(Kind.StartNode))
-            group.Add(StartNodes, Rows(Kind.StartNode), [Tenant(), Shard(), .. Leases(Kind.StartNode), Column(Kind.StartNode, c => c.Node), Column(Kind.StartNode, c => c.At)]);
+            group.Add(StartNodes, Rows(Kind.StartNode), [Tenant(), Shard(), .. Leases(Kind.StartNode), Column(Kind.StartNode, c => c.Node), Column(Kind.StartNode, c => c.At), Count(Kind.StartNode)]);
         if (Has(Kind.FinishNode))
             group.Add(FinishNodes, Rows(Kind.FinishNode),
                 [Tenant(), Shard(), .. Leases(Kind.FinishNode), Column(Kind.FinishNode, c => c.Node), Column(Kind.FinishNode, c => c.At),
-                 Column(Kind.FinishNode, c => c.Output!)]);
+                 Column(Kind.FinishNode, c => c.Output!), Count(Kind.FinishNode)]);
         if (Has(Kind.Finish))
-            group.Add(Finish, [Tenant(), Shard(), .. Leases(Kind.Finish), Column(Kind.Finish, c => c.At)]);
+            group.Add(Finish, [Tenant(), Shard(), .. Leases(Kind.Finish), Column(Kind.Finish, c => c.At), Count(Kind.Finish)]);
         if (Has(Kind.Claim))
         {
             group.Add("set local role flowstone_worker");
-            group.Add(Claim, group.Input(0, calls => calls[(int)Kind.Claim].Count), Value(Worker), Value(TimeSpan.FromSeconds(30)), Tenant());
+            group.Add(Claim, Count(Kind.Claim), Value(Worker), Value(TimeSpan.FromSeconds(30)), Tenant());
         }
         return group.PrepareAsync();
 
         bool Has(Kind kind) => (mask & (1 << (int)kind)) != 0;
 
         Func<List<Call>[], int> Rows(Kind kind) => calls => calls[(int)kind].Count;
+
+        NpgsqlParameter Count(Kind kind) => group.Input(0, Rows(kind));
 
         NpgsqlParameter Tenant() => Value(database.TenantId.Value);
 
@@ -229,9 +223,8 @@ sealed class GroupCommitFloor : IRunStore
 
     public async ValueTask DisposeAsync()
     {
-        closed = true;
-        waiting.Release(lanes.Length);
-        await Task.WhenAll(lanes);
-        waiting.Dispose();
+        foreach (var lane in lanes)
+            lane.Writer.Complete();
+        await Task.WhenAll(running);
     }
 }

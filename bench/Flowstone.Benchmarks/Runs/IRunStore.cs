@@ -21,3 +21,21 @@ interface IRun
 
     Task FinishAsync();
 }
+
+static class WholeRuns
+{
+    /// <summary>What one caller does over and over. Which run it claims is the store's choice; every caller has started one.</summary>
+    public static Func<Task> WholeRun(this IRunStore store, int nodes) => async () =>
+    {
+        await store.StartAsync();
+        IRun? run;
+        while ((run = await store.ClaimAsync()) is null)
+            await Task.Yield();   // another caller's claim holds the last one for a moment
+        for (var node = 0; node < nodes; node++)
+        {
+            await run.StartNodeAsync(node);
+            await run.FinishNodeAsync(node, node * 1.5);
+        }
+        await run.FinishAsync();
+    };
+}

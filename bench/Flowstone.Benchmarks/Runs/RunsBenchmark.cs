@@ -1,5 +1,3 @@
-using System.Globalization;
-
 namespace Flowstone.Benchmarks.Runs;
 
 /// <summary>
@@ -8,41 +6,30 @@ namespace Flowstone.Benchmarks.Runs;
 /// </summary>
 static class RunsBenchmark
 {
-    public static async Task RunAsync(Settings settings)
+    public static Task RunAsync(Settings settings) => RunAsync(settings, RunsDatabase.Nodes);
+
+    /// <summary>The same without nodes: start, claim, finish.</summary>
+    public static Task RunJobsAsync(Settings settings) => RunAsync(settings, nodes: 0);
+
+    static async Task RunAsync(Settings settings, int nodes)
     {
         await using var server = await BenchmarkServer.StartAsync(settings.Database);
-        Comparison.Print($"{Machine.Describe()}; {await server.DescribeAsync()}; load {Machine.Load()}");
-        var database = await RunsDatabase.CreateAsync(server);
+        var report = await Report.BeginAsync(nodes == 0 ? "jobs" : "runs", settings, server);
+        var database = await RunsDatabase.CreateAsync(server, settings);
         await using var flowstone = new FlowstoneRuns(database, settings.Pool);
         await using var floor = new GroupCommitFloor(database, settings.FloorConnections);
         await using var plain = await PlainNpgsql.ConnectAsync(database);
-        var table = new Table("in flight", "flowstone/s", "floor/s", "of the floor", "plain/s", "of plain", "p50 ms", "p99 ms");
+        var table = new Table("in flight", "flowstone/s", "p50 ms", "p99 ms", "CPU ms", "floor/s", "CPU ms", "of the floor", "plain/s", "CPU ms", "of plain");
         foreach (var callers in settings.InFlight)
         {
-            IRunStore[] sides = callers == 1 ? [flowstone, floor, plain] : [flowstone, floor];
-            var rounds = await new Comparison(server, RunsDatabase.Name, settings).RunAsync(callers, [.. sides.Select(side => (side.Name, Once(side)))]);
-            table.Add($"{callers}", Number(rounds[0].PerSecond()), Number(rounds[1].PerSecond()), Ratio(rounds[0], rounds[1]),
-                callers == 1 ? Number(rounds[2].PerSecond()) : "", callers == 1 ? Ratio(rounds[0], rounds[2]) : "",
-                Number(Medians.Of(rounds[0].Select(r => r.P50.TotalMilliseconds))), Number(Medians.Of(rounds[0].Select(r => r.P99.TotalMilliseconds))));
+            IRunStore[] sides = [.. new IRunStore[] { flowstone, floor, plain }.Where(side => settings.Measures(side.Name) && (callers == 1 || side != plain))];
+            var rounds = await new Comparison(server, settings).RunAsync(callers, [.. sides.Select(side => new InProcess(side.Name, side.WholeRun(nodes)))]);
+            var (ours, best, one) = (rounds.GetValueOrDefault("flowstone"), rounds.GetValueOrDefault("floor"), rounds.GetValueOrDefault("plain"));
+            table.Add($"{callers}", Figures.PerSecond(ours), Figures.Milliseconds(ours, r => r.P50), Figures.Milliseconds(ours, r => r.P99), Figures.Milliseconds(ours, r => r.Cost.Cpu),
+                Figures.PerSecond(best), Figures.Milliseconds(best, r => r.Cost.Cpu), Figures.Ratio(ours, best),
+                Figures.PerSecond(one), Figures.Milliseconds(one, r => r.Cost.Cpu), Figures.Ratio(ours, one));
         }
-        Comparison.Print($"\n{table}");
+        report.Add(table);
+        await report.EndAsync();
     }
-
-    static Func<Task> Once(IRunStore store) => async () =>
-    {
-        await store.StartAsync();
-        IRun? run;
-        while ((run = await store.ClaimAsync()) is null)
-            await Task.Yield();   // another caller's claim holds the last one for a moment
-        for (var node = 0; node < RunsDatabase.Nodes; node++)
-        {
-            await run.StartNodeAsync(node);
-            await run.FinishNodeAsync(node, node * 1.5);
-        }
-        await run.FinishAsync();
-    };
-
-    static string Number(double value) => value.ToString(value < 100 ? "N1" : "N0", CultureInfo.InvariantCulture);
-
-    static string Ratio(IReadOnlyList<Round> rounds, IReadOnlyList<Round> against) => Medians.Ratio(rounds, against).ToString("0.00", CultureInfo.InvariantCulture);
 }
