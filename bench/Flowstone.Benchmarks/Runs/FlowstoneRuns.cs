@@ -6,15 +6,15 @@ using Flowstone.Tenancy;
 namespace Flowstone.Benchmarks.Runs;
 
 /// <summary>Flowstone's public API, used as its documentation says.</summary>
-sealed class FlowstoneRuns(RunsDatabase database, int pool) : IRunStore
+sealed class FlowstoneRuns(RunsDatabase database, int pool, string name = "flowstone") : IRunStore
 {
     static readonly string[] NodeIds = [.. Enumerable.Range(0, RunsDatabase.Nodes).Select(RunsDatabase.NodeId)];
     static readonly ClaimRequest One = new() { Worker = "bench", Limit = 1 };
 
-    readonly FlowstoneStore store = RunsDatabase.Store(database.Server, pool);
+    readonly FlowstoneStore store = database.Store(pool);
     TenantScope? tenant;
 
-    public string Name => "flowstone";
+    public string Name => name;
 
     TenantScope Tenant => tenant ??= store.Tenant(database.TenantId, Actor.System("benchmark"));
 

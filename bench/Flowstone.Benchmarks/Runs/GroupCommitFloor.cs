@@ -137,7 +137,7 @@ sealed class GroupCommitFloor : IRunStore
         try
         {
             await using var connection = new NpgsqlConnection(
-                new NpgsqlConnectionStringBuilder(database.Server.Application(RunsDatabase.Name)) { Options = PreparedTransaction<List<Call>[]>.PlanSettings }.ConnectionString);
+                new NpgsqlConnectionStringBuilder(database.Server.Application(database.Name)) { Options = PreparedTransaction<List<Call>[]>.PlanSettings }.ConnectionString);
             await connection.OpenAsync();
             var groups = new Dictionary<int, PreparedTransaction<List<Call>[]>>();
             while (await waiting.WaitToReadAsync())

@@ -69,7 +69,7 @@ sealed class PlainNpgsql : IRunStore
     {
         this.database = database;
         connection = new NpgsqlConnection(
-            new NpgsqlConnectionStringBuilder(database.Server.Application(RunsDatabase.Name)) { Options = PreparedTransaction<Call>.PlanSettings }.ConnectionString);
+            new NpgsqlConnectionStringBuilder(database.Server.Application(database.Name)) { Options = PreparedTransaction<Call>.PlanSettings }.ConnectionString);
     }
 
     public static async Task<PlainNpgsql> ConnectAsync(RunsDatabase database)
