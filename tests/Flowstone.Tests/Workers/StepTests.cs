@@ -121,7 +121,8 @@ public sealed class StepTests(TestDatabase database)
         var execution = await tenant.StartAsync();
         var times = 0;
         await using var worker = new RunningWorker(database, tenant, async work => await work.StepAsync("n0", _ => ++times < 3
-            ? throw new TransientWorkException("Busy.", delay: TimeSpan.FromSeconds(1)) : Task.FromResult<PayloadBody?>(null)));
+            ? throw new TransientWorkException("Busy.", delay: TimeSpan.FromSeconds(1)) : Task.FromResult<PayloadBody?>(null)),
+            options => options.Lease = TimeSpan.FromHours(1));   // the clock runs fast
 
         await Until.TrueAsync(async () =>
         {

@@ -226,7 +226,8 @@ public sealed class WorkerTests(TestDatabase database)
         var execution = await tenant.StartAsync();
         var times = 0;
         await using var worker = new RunningWorker(database, tenant, _ => ++times < 3
-            ? throw new TransientWorkException("The service is busy.", delay: TimeSpan.FromSeconds(1)) : Task.FromResult<WorkResult>(done));
+            ? throw new TransientWorkException("The service is busy.", delay: TimeSpan.FromSeconds(1)) : Task.FromResult<WorkResult>(done),
+            options => options.Lease = TimeSpan.FromHours(1));   // the clock runs fast
 
         await Until.TrueAsync(async () =>
         {
