@@ -46,6 +46,12 @@ need_chromium() {
     say "Chromium is missing, so the browser test is skipped. Install it:  sudo apt-get install chromium"
 }
 
+need_pgbouncer() {
+    [ -x /usr/sbin/pgbouncer ] && return
+    apt_install pgbouncer && return
+    say "PgBouncer is missing, so its test is skipped. Install it:  sudo apt-get install pgbouncer"
+}
+
 # build PROJECT ASSEMBLY: silent when all is well, the compiler's words when not. Nothing to do if no source is newer than the assembly.
 # One at a time in a checkout: two compilers would write the same files.
 build() {

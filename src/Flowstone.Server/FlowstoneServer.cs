@@ -1,4 +1,5 @@
 using Flowstone.Data;
+using Flowstone.Executions;
 using Flowstone.Server.Auth;
 using Flowstone.Server.Console;
 using Flowstone.Server.Executions;

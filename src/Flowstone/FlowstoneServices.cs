@@ -39,6 +39,7 @@ public static class FlowstoneServices
         options.ConnectionString = configuration["DATABASE_URL"] ?? options.ConnectionString;
         options.PoolMin = configuration.GetValue("DATABASE_POOL_MIN", options.PoolMin);
         options.PoolMax = configuration.GetValue("DATABASE_POOL_MAX", options.PoolMax);
+        options.Writers = configuration.GetValue("DATABASE_WRITERS", options.Writers);
         if (configuration.GetValue<int?>("DATABASE_TIMEOUT") is { } milliseconds)
             options.CommandTimeout = TimeSpan.FromMilliseconds(milliseconds);
         options.KeyFile = configuration["FLOWSTONE_KEY_FILE"] ?? options.KeyFile;

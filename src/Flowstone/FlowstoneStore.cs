@@ -22,17 +22,17 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     /// <param name="sealer">Null takes the master key of the options, if there is one.</param>
     public FlowstoneStore(IOptions<FlowstoneOptions> options, TimeProvider clock, PayloadSealer? sealer = null)
-        : this(Connect(options.Value), clock, PayloadSettings.Of(options.Value, sealer))
+        : this(Connect(options.Value), clock, PayloadSettings.Of(options.Value, sealer), options.Value.Writers)
     {
     }
 
-    internal FlowstoneStore(NpgsqlDataSource source, TimeProvider clock, PayloadSettings? settings = null)
+    internal FlowstoneStore(NpgsqlDataSource source, TimeProvider clock, PayloadSettings? settings = null, int writers = 1)
     {
         (this.source, this.clock, this.settings) = (source, clock, settings ?? new());
         app = new Database(source, TenantPolicies.AppRole);
         var worker = new Database(source, TenantPolicies.WorkerRole);
         news = new QueueNews(source, lanes, clock);
-        writes = new GroupCommit(app, clock, news.Add);
+        writes = new GroupCommit(app, clock, writers, news.Add);
         Tenants = new TenantDirectory(app, worker, clock);
         SignIn = new SignIn(app, clock);
         payloads = new PayloadStore(app, clock, this.settings);
@@ -71,7 +71,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
     public TenantScope Tenant(Id<Tenant> id, Actor actor) => new(new TenantDatabase(app, id), actor, clock, nodes, payloads, writes, lanes);
 
     /// <summary>The same store at another time: for demo data and imports of what happened in the past. Shares its connections.</summary>
-    internal FlowstoneStore At(TimeProvider time) => new(source, time, settings);
+    internal FlowstoneStore At(TimeProvider time) => new(source, time, settings with { Now = settings.Now ?? clock });
 
     /// <summary>Writes what was asked for and closes the connections.</summary>
     public async ValueTask DisposeAsync()
@@ -88,8 +88,13 @@ public sealed class FlowstoneStore : IAsyncDisposable
         settings.MinPoolSize = Math.Min(options.PoolMin, options.PoolMax);
         settings.MaxPoolSize = options.PoolMax;
         settings.CommandTimeout = (int)Math.Ceiling(options.CommandTimeout.TotalSeconds);
-        settings.MaxAutoPrepare = 64;
+        // Behind a transaction pooler that knows no prepared statements: Max Auto Prepare=0.
+        if (!settings.ShouldSerialize("Max Auto Prepare"))
+            settings.MaxAutoPrepare = 64;
         settings.AutoPrepareMinUsages = 2;
+
+        // Nothing is set but for a transaction: there is nothing to reset, which would take six statements per transaction.
+        settings.NoResetOnClose = true;
         settings.ApplicationName ??= "flowstone";
         return NpgsqlDataSource.Create(settings);
     }

@@ -11,7 +11,7 @@ namespace Flowstone.Tests;
 /// <summary>One throw-away PostgreSQL with one migrated database for the whole run. Every test brings a tenant of its own.</summary>
 public sealed class TestDatabase : IAsyncLifetime
 {
-    const string Name = "flowstone_test";
+    string name = "flowstone_test";
 
     Flowstone.EmbeddedPostgres postgres = null!;
     int copies;
@@ -23,7 +23,7 @@ public sealed class TestDatabase : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         postgres = await Flowstone.EmbeddedPostgres.StartThrowAwayAsync();
-        await ExecuteAsync("postgres", $"create database {Name}");
+        await ExecuteAsync("postgres", $"create database {name}");
         await new DatabaseInstaller(SuperuserConnectionString()).RunAsync();
         var options = new FlowstoneOptions { ConnectionString = AppConnectionString(), PoolMax = 20, PoolMin = 0 };
         Source = FlowstoneStore.Connect(options);
@@ -35,9 +35,9 @@ public sealed class TestDatabase : IAsyncLifetime
         await postgres.DisposeAsync();
     }
 
-    public string AppConnectionString(string database = Name) => postgres.ConnectionString(database, TenantPolicies.Login);
+    public string AppConnectionString(string? database = null) => postgres.ConnectionString(database ?? name, TenantPolicies.Login);
 
-    public string SuperuserConnectionString(string database = Name) => postgres.ConnectionString(database) + ";Pooling=false";
+    public string SuperuserConnectionString(string? database = null) => postgres.ConnectionString(database ?? name) + ";Pooling=false";
 
     /// <summary>A tenant of its own, with a clock that stands still until it is moved.</summary>
     public async Task<TestTenant> NewTenantAsync() => await TestTenant.CreateAsync(Source, null);
@@ -53,8 +53,16 @@ public sealed class TestDatabase : IAsyncLifetime
         return copy;
     }
 
+    /// <summary>The same with a database of its own, which no other test's jobs tidy up.</summary>
+    public async Task<TestDatabase> AloneAsync()
+    {
+        var alone = new TestDatabase { postgres = postgres, name = await NewDatabaseAsync() };
+        alone.Source = FlowstoneStore.Connect(new FlowstoneOptions { ConnectionString = alone.AppConnectionString(), PoolMax = 8, PoolMin = 0 });
+        return alone;
+    }
+
     /// <summary>Runs SQL as the superuser, past every policy.</summary>
-    public async Task ExecuteAsync(string database, string sql)
+    public async Task ExecuteAsync(string? database, string sql)
     {
         await using var connection = new NpgsqlConnection(SuperuserConnectionString(database));
         await connection.OpenAsync();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Kills workers, server and PostgreSQL (kill -9) under load, again and again, and then checks every acknowledged start, step and finish.
-# tests/crash/run.sh [KILLS]    default 12; about 10 s each
+# ./dev crash-test --simulate [KILLS]    default 12; about 10 s each
 set -euo pipefail
 kills=${1:-12}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

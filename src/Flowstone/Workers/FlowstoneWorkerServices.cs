@@ -1,4 +1,5 @@
 using Flowstone;
+using Flowstone.Executions;
 using Flowstone.Workers;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -17,6 +18,9 @@ public static class FlowstoneWorkerServices
         var name = $"worker {services.Count}";   // options of its own
         services.AddOptions<WorkerOptions>(name).BindConfiguration("Flowstone:Worker").Configure(configure ?? (_ => { })).ValidateOnStart();
         services.AddSingleton<IValidateOptions<WorkerOptions>, WorkerOptionsValidator>();
+
+        // Where no server runs, the workers keep the tables tidy.
+        services.AddHostedService<MaintenanceJob>();
 
         // A host waits for 30 s when it stops, unless told: less than a drain may take.
         services.AddOptions<HostOptions>().Configure<IOptionsMonitor<WorkerOptions>>((host, workers) =>

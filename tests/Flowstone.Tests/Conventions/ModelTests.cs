@@ -65,7 +65,7 @@ public sealed partial class ModelTests(TestDatabase database)
     {
         Assert.Equal(0L, await database.ScalarAsync<long>("select count(*) from pg_class where relkind = 'S' and relnamespace::regnamespace::text like 'flowstone%'"));
         Assert.Equal(0L, await database.ScalarAsync<long>("select count(*) from pg_attribute a join pg_class c on c.oid = a.attrelid where a.attidentity <> '' and c.relnamespace::regnamespace::text like 'flowstone%'"));
-        Assert.Equal(0L, await database.ScalarAsync<long>("select count(*) from pg_trigger where not tgisinternal"));
+        Assert.Equal(0L, await database.ScalarAsync<long>("select count(*) from pg_trigger t join pg_class c on c.oid = t.tgrelid where not t.tgisinternal and c.relnamespace::regnamespace::text like 'flowstone%'"));
     }
 
     [Fact]

@@ -3,18 +3,20 @@ using Flowstone.Workers;
 
 namespace Flowstone.Tests.Workers;
 
-/// <summary>A worker at work on one tenant, which can be stopped, or killed as a machine dies.</summary>
+/// <summary>A worker at work on one tenant, as in a process of its own, which can be stopped, or killed as a machine dies.</summary>
 sealed class RunningWorker : IAsyncDisposable
 {
     readonly CancellationTokenSource stop = new();
     readonly CancellationTokenSource kill = new();
+    readonly FlowstoneStore store;
     readonly Task running;
 
-    public RunningWorker(TestTenant tenant, Func<WorkContext, Task<WorkResult>> handler, Action<WorkerOptions>? configure = null)
+    public RunningWorker(TestDatabase database, TestTenant tenant, Func<WorkContext, Task<WorkResult>> handler, Action<WorkerOptions>? configure = null)
     {
         var options = new WorkerOptions { Name = "worker", TenantId = tenant.Id, DrainTimeout = TimeSpan.FromSeconds(10) };
         configure?.Invoke(options);
-        running = new Worker(tenant.Store, options, handler).RunAsync(stop.Token, kill.Token);
+        store = new FlowstoneStore(FlowstoneStore.Connect(new() { ConnectionString = database.AppConnectionString(), PoolMin = 0, PoolMax = 6 }), tenant.Clock);
+        running = new Worker(store, options, handler).RunAsync(stop.Token, kill.Token);
     }
 
     public async Task StopAsync()
@@ -33,6 +35,7 @@ sealed class RunningWorker : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await KillAsync();
+        await store.DisposeAsync();
         stop.Dispose();
         kill.Dispose();
     }

@@ -27,13 +27,13 @@ public sealed class StepTests(TestDatabase database)
             });
         }
 
-        await using (var dies = new RunningWorker(tenant, HandleAsync))
+        await using (var dies = new RunningWorker(database, tenant, HandleAsync))
         {
             await second.Task.InTimeAsync();
             await dies.KillAsync();
         }
         tenant.Clock.Advance(TimeSpan.FromSeconds(30));
-        await using var next = new RunningWorker(tenant, HandleAsync);
+        await using var next = new RunningWorker(database, tenant, HandleAsync);
         var finished = await tenant.FinishedAsync(execution.Id);
 
         Assert.Equal([1, 2], runs);
@@ -48,7 +48,7 @@ public sealed class StepTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
         var attempts = new List<short>();
-        await using var worker = new RunningWorker(tenant, async work => await work.StepAsync("n0", step =>
+        await using var worker = new RunningWorker(database, tenant, async work => await work.StepAsync("n0", step =>
         {
             attempts.Add(step.Attempt);
             throw new FormatException("Bad.");
@@ -83,13 +83,13 @@ public sealed class StepTests(TestDatabase database)
             return await work.StepAsync("n1", _ => Task.FromResult<PayloadBody?>(TestTenant.Json("\"plan B\"")));
         }
 
-        await using (var dies = new RunningWorker(tenant, HandleAsync))
+        await using (var dies = new RunningWorker(database, tenant, HandleAsync))
         {
             await waits.Task.InTimeAsync();
             await dies.KillAsync();
         }
         tenant.Clock.Advance(TimeSpan.FromSeconds(30));
-        await using var next = new RunningWorker(tenant, HandleAsync);
+        await using var next = new RunningWorker(database, tenant, HandleAsync);
 
         Assert.Equal(ExecutionStatus.Success, (await tenant.FinishedAsync(execution.Id)).Status);
         Assert.Equal(1, failed);
@@ -101,7 +101,7 @@ public sealed class StepTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
         using var end = new CancellationTokenSource();
-        await using var worker = new RunningWorker(tenant, async work => await work.StepAsync("n0", async step =>
+        await using var worker = new RunningWorker(database, tenant, async work => await work.StepAsync("n0", async step =>
         {
             await Task.Delay(Timeout.Infinite, deaf ? end.Token : step.CancellationToken);
             return null;
@@ -120,7 +120,7 @@ public sealed class StepTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
         var times = 0;
-        await using var worker = new RunningWorker(tenant, async work => await work.StepAsync("n0", _ => ++times < 3
+        await using var worker = new RunningWorker(database, tenant, async work => await work.StepAsync("n0", _ => ++times < 3
             ? throw new TransientWorkException("Busy.", delay: TimeSpan.FromSeconds(1)) : Task.FromResult<PayloadBody?>(null)));
 
         await Until.TrueAsync(async () =>
@@ -138,7 +138,7 @@ public sealed class StepTests(TestDatabase database)
     {
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
-        await using var worker = new RunningWorker(tenant, async work =>
+        await using var worker = new RunningWorker(database, tenant, async work =>
         {
             var (here, there) = (new TaskCompletionSource(), new TaskCompletionSource());
             var branches = Task.WhenAll(work.StepAsync("n0", _ => MeetAsync(here, there)), work.StepAsync("n1", _ => MeetAsync(there, here)));
@@ -165,7 +165,7 @@ public sealed class StepTests(TestDatabase database)
     {
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
-        await using var worker = new RunningWorker(tenant, async work => await work.StepAsync("nowhere", _ => throw new UnreachableException()));
+        await using var worker = new RunningWorker(database, tenant, async work => await work.StepAsync("nowhere", _ => throw new UnreachableException()));
 
         Assert.Contains("nowhere", (await tenant.FinishedAsync(execution.Id)).Error!, StringComparison.Ordinal);
     }

@@ -14,7 +14,7 @@ public sealed class StepTransactionTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
         var output = TestTenant.Json($"\"{new string('x', 300)}\"");
-        await using var worker = new RunningWorker(tenant, async work => await work.StepAsync("n0", shop.Source, async (step, transaction) =>
+        await using var worker = new RunningWorker(database, tenant, async work => await work.StepAsync("n0", shop.Source, async (step, transaction) =>
         {
             await shop.SellAsync(transaction, work.Execution.Id);
             return output;
@@ -36,7 +36,7 @@ public sealed class StepTransactionTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
         var (sold, goOn, ended) = (new TaskCompletionSource(), new TaskCompletionSource(), new TaskCompletionSource());
-        await using var worker = new RunningWorker(tenant, async work =>
+        await using var worker = new RunningWorker(database, tenant, async work =>
         {
             try
             {
@@ -71,7 +71,7 @@ public sealed class StepTransactionTests(TestDatabase database)
         await using var shop = await Shop.OpenAsync(database);
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
-        await using var worker = new RunningWorker(tenant, async work => await work.StepAsync("n0", shop.Source, async (step, transaction) =>
+        await using var worker = new RunningWorker(database, tenant, async work => await work.StepAsync("n0", shop.Source, async (step, transaction) =>
         {
             await shop.SellAsync(transaction, work.Execution.Id);
             return step.Attempt < 3 ? throw new FormatException("Bad.") : null;
@@ -88,7 +88,7 @@ public sealed class StepTransactionTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
         var times = 0;
-        await using var worker = new RunningWorker(tenant, async work => await work.StepAsync("n0", shop.Source, async (step, transaction) =>
+        await using var worker = new RunningWorker(database, tenant, async work => await work.StepAsync("n0", shop.Source, async (step, transaction) =>
         {
             await shop.SellAsync(transaction, work.Execution.Id);
             if (++times == 1)
@@ -108,7 +108,7 @@ public sealed class StepTransactionTests(TestDatabase database)
         await using var shop = await Shop.OpenAsync(database);
         var tenant = await database.NewTenantAsync();
         var execution = await tenant.StartAsync();
-        await using var worker = new RunningWorker(tenant, async work => await work.StepAsync("n0", shop.Source, async (step, transaction) =>
+        await using var worker = new RunningWorker(database, tenant, async work => await work.StepAsync("n0", shop.Source, async (step, transaction) =>
         {
             await shop.SellAsync(transaction, work.Execution.Id);
             return null;

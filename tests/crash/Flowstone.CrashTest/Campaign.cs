@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics;
 using Flowstone.Tenancy;
 using Flowstone.Users;
@@ -13,7 +12,6 @@ namespace Flowstone.CrashTest;
 sealed class Campaign(CampaignOptions options)
 {
     const int Ahead = 24;   // executions that wait for a worker or are with one
-    const int PostgresEvery = 50, ServerEvery = 50, PauseEvery = 20;
 
     static readonly TimeSpan lease = TimeSpan.FromSeconds(1.5);
     static readonly TimeSpan toReach = TimeSpan.FromSeconds(20);
@@ -23,7 +21,6 @@ sealed class Campaign(CampaignOptions options)
     readonly Random random = new(options.Seed);
     readonly Disturbances disturbances = new();
     readonly AcknowledgedWrites writes = new();
-    readonly ConcurrentDictionary<int, WorkerProcess> workers = new();
     readonly Stopwatch postgresUp = Stopwatch.StartNew();
     readonly Stopwatch survivorUp = new();
     IEnumerator<KillPoint> points = null!;
@@ -46,7 +43,7 @@ sealed class Campaign(CampaignOptions options)
         var around = new[] { FeedAsync(server, workflow, over.Token), DisturbAsync(stage, server, over.Token) };
         var watching = WatchAsync(stage, tenant.TenantId, watched.Token);
         var killing = Task.WhenAll(Enumerable.Range(0, options.Workers).Select(i => KillWorkersAsync(i, stage, tenant.TenantId, stop)));
-        await SurviveAsync(Settings(stage, tenant.TenantId, "survivor"), killing);
+        await Task.WhenAll(SurviveAsync(Settings(stage, tenant.TenantId, "survivor"), killing), SleepAsync(Settings(stage, tenant.TenantId, "sleeper"), killing));
         await over.CancelAsync();
         await Task.WhenAll(around);
 
@@ -72,7 +69,6 @@ sealed class Campaign(CampaignOptions options)
         while (!stop.IsCancellationRequested && TryNext(out var point))
         {
             await using var worker = WorkerProcess.Start(Settings(stage, tenant, $"crash-{place}") with { Die = point.Boundary is null ? null : point }, writes);
-            workers[place] = worker;
             var dies = worker.ExitedAsync();
             if (point.Boundary is null)
             {
@@ -94,7 +90,7 @@ sealed class Campaign(CampaignOptions options)
         lock (points)
         {
             // The server's and PostgreSQL's deaths are of the same number.
-            var others = (options.Count / PostgresEvery) + (options.Count / ServerEvery);
+            var others = 2 * (options.Count / options.OthersEvery);
             point = null!;
             if (begun >= options.Count - others)
                 return false;
@@ -123,20 +119,17 @@ sealed class Campaign(CampaignOptions options)
         }
     }
 
-    /// <summary>Pauses workers for longer than their lease; kills PostgreSQL and the server.</summary>
+    /// <summary>Kills PostgreSQL and the server.</summary>
     async Task DisturbAsync(Stage stage, ServerProcess server, CancellationToken stop)
     {
-        var pauses = new List<Task>();
         for (var seen = 0; !stop.IsCancellationRequested;)
         {
             await Task.Delay(20, CancellationToken.None);
             for (var kills = Volatile.Read(ref begun); seen < kills; seen++)
             {
-                if (seen % PauseEvery == Math.Min(PauseEvery, options.Count) / 3)
-                    pauses.Add(PauseAsync());
-                if (seen % PostgresEvery == PostgresEvery / 2)
+                if (seen % options.OthersEvery == options.OthersEvery / 2)
                     await KillPostgresAsync(stage);
-                if (seen % ServerEvery == ServerEvery - 1)
+                if (seen % options.OthersEvery == options.OthersEvery - 1)
                 {
                     await server.KillAsync();
                     disturbances.ServerDied();
@@ -144,16 +137,6 @@ sealed class Campaign(CampaignOptions options)
                 }
             }
         }
-        await Task.WhenAll(pauses);
-    }
-
-    async Task PauseAsync()
-    {
-        var worker = workers.GetValueOrDefault(Random.Shared.Next(options.Workers));
-        if (worker is null || await Task.WhenAny(worker.Working, Task.Delay(toReach)) != worker.Working)
-            return;
-        if (await worker.PauseAsync((lease * 1.5) + TimeSpan.FromSeconds(0.5)))
-            disturbances.Paused();
     }
 
     async Task KillPostgresAsync(Stage stage)
@@ -186,8 +169,13 @@ sealed class Campaign(CampaignOptions options)
                 {
                     if (since > disturbances.LongestTakeOver)
                         disturbances.LongestTakeOver = since;
-                    if (since > stuckAfter && stuck.Add(execution))
-                        disturbances.Stuck++;
+                    if (since <= stuckAfter || !stuck.Add(execution))
+                        continue;
+                    disturbances.Stuck.Add($"{execution}, {since.TotalSeconds:N1} s after its lease, at kill {disturbances.Kills}, PostgreSQL up for {postgresUp.Elapsed.TotalSeconds:N0} s");
+                    if (stuck.Count == 1)
+                        disturbances.Stuck.AddRange(await stage.QueryAsync(
+                            "select concat_ws(' ', pid, application_name, state, wait_event_type, wait_event, clock_timestamp() - state_change, left(query, 60)) from pg_stat_activity where backend_type = 'client backend'",
+                            row => row.GetString(0)));
                 }
             }
             catch (Npgsql.NpgsqlException)
@@ -214,6 +202,20 @@ sealed class Campaign(CampaignOptions options)
         survivorUp.Start();
         await until;
         survivorUp.Reset();
+        await worker.StopAsync();
+    }
+
+    /// <summary>Never dies, but is paused for longer than its lease again and again, and then tries to write as if nothing had happened.</summary>
+    async Task SleepAsync(WorkerSettings settings, Task until)
+    {
+        await using var worker = WorkerProcess.Start(settings, writes);
+        await Task.WhenAny(worker.Working, until);
+        while (!until.IsCompleted)
+        {
+            if (await worker.PauseAsync((lease * 1.5) + TimeSpan.FromSeconds(0.5)))
+                disturbances.Paused();
+            await Task.WhenAny(Task.Delay(TimeSpan.FromSeconds(1 + (2 * Random.Shared.NextDouble()))), until);
+        }
         await worker.StopAsync();
     }
 

@@ -29,6 +29,9 @@ sealed record CampaignOptions
     public int Workers { get; init; } = 4;
     public int Seed { get; init; } = 1;
 
+    /// <summary>One kill of PostgreSQL, and one of the server, comes with so many of workers.</summary>
+    public int OthersEvery { get; init; } = 50;
+
     public static CampaignOptions? Parse(string[] args)
     {
         var options = new CampaignOptions { Count = 1000 };
@@ -47,6 +50,9 @@ sealed record CampaignOptions
                     break;
                 case "--seed" when i + 1 < args.Length && Number(args[++i]) is { } seed:
                     options = options with { Seed = seed };
+                    break;
+                case "--others-every" when i + 1 < args.Length && Number(args[++i]) is { } others:
+                    options = options with { OthersEvery = others };
                     break;
                 case var text when Number(text) is { } count:
                     options = options with { Count = count };

@@ -24,8 +24,8 @@ sealed class Disturbances
     public int Server => server;
     public int Pauses => pauses;
 
-    /// <summary>Executions that nobody took over within 5 s after their lease.</summary>
-    public int Stuck { get; set; }
+    /// <summary>Executions that nobody took over within 5 s after their lease, and what the database did when the first was seen.</summary>
+    public List<string> Stuck { get; } = [];
 
     /// <summary>The longest that an execution lay after its lease had run out.</summary>
     public TimeSpan LongestTakeOver { get; set; }

@@ -52,7 +52,7 @@ sealed class Verdict
             .. writes.Writes.Where(write => write.Kind == 'L').Select(write => $"{write}"),
             .. writes.Writes.Where(write => write.Kind == 'F' && byId.GetValueOrDefault(write.Execution) is { Id: var id } row && id != default && row.Claims != write.Fence).Select(write => $"ended under an old fence: {write}"),
         ]);
-        verdict.Rule("runs stuck after lease + 5 s", [.. Enumerable.Repeat("not taken over", disturbances.Stuck)]);
+        verdict.Rule("runs stuck after lease + 5 s", disturbances.Stuck);
         verdict.Rule("runs unfinished", [.. rows.Where(row => row.Status is not "SUCCESS").Select(row => $"{row}")]);
         verdict.Rule("steps missing or left open",
         [
@@ -71,7 +71,7 @@ sealed class Verdict
         => (await stage.QueryAsync("select ordinal, node, value from crash_effects where tenant_id = $1 order by value", row => (row.GetInt32(0), row.GetInt32(1), row.GetString(2)), tenant))
             .GroupBy(row => (row.Item1, row.Item2)).ToDictionary(group => group.Key, group => group.Select(row => row.Item3).ToList());
 
-    void Rule(string rule, List<string> found) => rules.Add((rule, found.Count, found[..Math.Min(5, found.Count)]));
+    void Rule(string rule, List<string> found) => rules.Add((rule, found.Count, found[..Math.Min(20, found.Count)]));
 
     public void Print(TextWriter output, Disturbances disturbances, TimeSpan disturbed, TimeSpan all)
     {

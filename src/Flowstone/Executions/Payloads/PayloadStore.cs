@@ -7,7 +7,8 @@ using static Flowstone.Data.Sql;
 namespace Flowstone.Executions;
 
 /// <summary>Where payloads may go besides the database, and with what they are sealed.</summary>
-sealed record PayloadSettings(ObjectStore? Objects = null, PayloadSealer? Sealer = null, long SpillAbove = long.MaxValue, TimeSpan? SweepAfter = null)
+/// <param name="Now">By which objects get their day, also where a store writes what happened in the past; null is the store's own clock.</param>
+sealed record PayloadSettings(ObjectStore? Objects = null, PayloadSealer? Sealer = null, long SpillAbove = long.MaxValue, TimeSpan? SweepAfter = null, TimeProvider? Now = null)
 {
     public static PayloadSettings Of(FlowstoneOptions options, PayloadSealer? sealer)
     {
@@ -32,7 +33,7 @@ sealed class PayloadStore(Database app, TimeProvider clock, PayloadSettings sett
     public ObjectKey KeyOf(Id<Tenant> tenantId, byte[] content)
     {
         _ = Objects;   // before anything else is done for it
-        return ObjectKey.Of(tenantId, clock.Now(), content);
+        return ObjectKey.Of(tenantId, (settings.Now ?? clock).Now(), content);
     }
 
     /// <summary>For the payloads of one write.</summary>
@@ -132,5 +133,5 @@ sealed class PayloadStore(Database app, TimeProvider clock, PayloadSettings sett
 
     static ObjectKey KeyOf(StoredPayload row) => ObjectKey.TryParse(row.ObjectKey!) ?? throw new PayloadDamagedException($"'{row.ObjectKey}' is not the key of an object.");
 
-    public PayloadSweeper Sweeper(TenantDirectory tenants) => new(app, tenants, clock, settings.Objects, settings.SweepAfter ?? new PayloadOptions().SweepAfter);
+    public PayloadSweeper Sweeper(TenantDirectory tenants) => new(app, tenants, settings.Now ?? clock, settings.Objects, settings.SweepAfter ?? new PayloadOptions().SweepAfter);
 }

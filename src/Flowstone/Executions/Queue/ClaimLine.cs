@@ -53,6 +53,7 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
     {
         while (true)
         {
+            await Task.Yield();   // who is about to ask, asks with the first
             List<Asked> together;
             lock (guard)
             {

@@ -10,8 +10,6 @@ namespace Flowstone.Executions;
 /// </summary>
 sealed class GroupCommit : IAsyncDisposable
 {
-    // More lanes make smaller groups and more commits; with one, nothing is prepared while the database commits.
-    static readonly int Lanes = int.Parse(Environment.GetEnvironmentVariable("FLOWSTONE_LANES") ?? "2");
     const int MostCalls = 256;
     const long MostBytes = 8 * 1024 * 1024;
 
@@ -32,18 +30,19 @@ sealed class GroupCommit : IAsyncDisposable
     readonly Task[] running;
     long thoroughSince;
 
+    /// <param name="writers">How many lanes, each with a connection while it writes. More make smaller groups and more commits.</param>
     /// <param name="queued">Is told what can be claimed after a commit.</param>
-    public GroupCommit(Database database, TimeProvider clock, Action<List<QueuedWork>> queued)
+    public GroupCommit(Database database, TimeProvider clock, int writers, Action<List<QueuedWork>> queued)
     {
         (this.database, this.clock, this.queued) = (database, clock, queued);
-        lanes = [.. Enumerable.Range(0, Lanes).Select(_ => Channel.CreateBounded<WriteCall>(new BoundedChannelOptions(MostWaiting) { SingleReader = true }))];
+        lanes = [.. Enumerable.Range(0, writers).Select(_ => Channel.CreateBounded<WriteCall>(new BoundedChannelOptions(MostWaiting) { SingleReader = true }))];
         running = [.. lanes.Select(lane => RunAsync(lane.Reader))];
     }
 
     /// <summary>Returns after the commit. Cancelling takes back a call that was not yet sent.</summary>
     public async Task WriteAsync(WriteCall call, CancellationToken cancellationToken)
     {
-        await lanes[(uint)call.ExecutionId.GetHashCode() % Lanes].Writer.WriteAsync(call, cancellationToken);
+        await lanes[(uint)call.ExecutionId.GetHashCode() % lanes.Length].Writer.WriteAsync(call, cancellationToken);
         if (!cancellationToken.CanBeCanceled)
         {
             await call.Done;
@@ -83,6 +82,9 @@ sealed class GroupCommit : IAsyncDisposable
                     QueueMeters.Wait.Record(Stopwatch.GetElapsedTime(call.AskedAt, started).TotalSeconds);
             await CommitAsync(group);
             QueueMeters.Commit.Record(Stopwatch.GetElapsedTime(started).TotalSeconds);
+
+            // Whoever was just answered goes first, and joins the next group with his next call.
+            await Task.Yield();
         }
     }
 

@@ -44,8 +44,8 @@ sealed class QueueNews : IAsyncDisposable
     /// <summary>From the first call on, one connection listens.</summary>
     public void Listen()
     {
-        if (listening is null)
-            Interlocked.CompareExchange(ref listening, ListenAsync(), null);
+        lock (toTell)
+            listening ??= ListenAsync();
     }
 
     async Task TellAsync()

@@ -112,12 +112,13 @@ public sealed class ExecutionRetention
     /// <summary>The weeks with a partition that ended by then, newest first: retries and forks lie in later weeks than what they refer to.</summary>
     async Task<List<DateOnly>> WeeksBeforeAsync(DateTimeOffset cut, CancellationToken cancellationToken)
     {
-        const string Weeks = """
-            select to_date(right(c.relname, 8), 'YYYYMMDD') as week from pg_inherits i join pg_class c on c.oid = i.inhrelid
-             where i.inhparent = 'flowstone.executions'::regclass and (to_date(right(c.relname, 8), 'YYYYMMDD') + 7)::timestamp at time zone 'UTC' <= $1 order by week desc
-            """;
         var weeks = new List<DateOnly>();
-        await app.TransactAsync(null, [new(Weeks, P(cut))], row => weeks.Add(row.GetFieldValue<DateOnly>(0)), cancellationToken);
+        await app.TransactAsync(null, [new("select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid where i.inhparent = 'flowstone.executions'::regclass order by c.relname desc")], row =>
+        {
+            // Named by create_partitions after its Monday; what somebody named otherwise is theirs.
+            if (DateOnly.TryParseExact(row.GetString(0).Split('_')[^1], "yyyyMMdd", out var week) && new DateTimeOffset(week.AddDays(7), default, TimeSpan.Zero) <= cut)
+                weeks.Add(week);
+        }, cancellationToken);
         return weeks;
     }
 

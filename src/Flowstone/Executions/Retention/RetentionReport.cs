@@ -2,7 +2,7 @@ using Flowstone.Tenancy;
 
 namespace Flowstone.Executions;
 
-/// <summary>What retention deleted, or would delete.</summary>
+/// <summary>What retention deleted, or would delete. Of two runs at once, both may count what one deletes while the other drops its week.</summary>
 /// <param name="Partitions">Weeks that go as a whole.</param>
 /// <param name="Tenants">All of them, by slug.</param>
 public sealed record RetentionReport(IReadOnlyList<ExpiredWeek> Partitions, IReadOnlyList<TenantRetention> Tenants)

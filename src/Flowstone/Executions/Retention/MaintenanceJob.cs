@@ -1,10 +1,11 @@
-using Flowstone.Executions;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
 
-namespace Flowstone.Server.Executions;
+namespace Flowstone.Executions;
 
 /// <summary>
 /// Adds up statistics every few seconds, sweeps what was needed for a while every ten minutes, and deletes once a day what is past its
-/// time. Any number of servers may run it at once.
+/// time. Runs with every server and every worker: any number of them at once.
 /// </summary>
 public sealed partial class MaintenanceJob(FlowstoneStore store, TimeProvider clock, ILogger<MaintenanceJob> logger) : BackgroundService
 {
