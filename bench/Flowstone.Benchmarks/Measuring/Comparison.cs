@@ -42,7 +42,7 @@ sealed class Comparison(BenchmarkServer server, Settings settings)
     async Task<Round> MeasureAsync(int callers, Side side)
     {
         await server.CheckpointAsync();
-        await Machine.SettleAsync();
+        await Machine.SettleAsync(settings.Patience);
         var before = await server.CountersAsync();
         var ticks = Machine.Ticks.Now();
         var load = await side.RunAsync(callers, TimeSpan.FromSeconds(settings.Seconds));

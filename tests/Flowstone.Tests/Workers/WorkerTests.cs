@@ -135,9 +135,9 @@ public sealed class WorkerTests(TestDatabase database)
                 throw;
             }
             return done;
-        }, options => (options.Lease, options.Concurrency) = (TimeSpan.FromSeconds(1), 1));
+        }, options => (options.Lease, options.Concurrency) = (TimeSpan.FromSeconds(12), 1));
         await began.Task.InTimeAsync();
-        tenant.Clock.Advance(TimeSpan.FromSeconds(2));
+        tenant.Clock.Advance(TimeSpan.FromSeconds(13));   // the next renewal is seconds away
         var thief = Assert.Single(await tenant.ClaimAsync("thief"));
 
         Assert.IsType<OperationCanceledException>(await ended.Task.InTimeAsync(), exactMatch: false);
