@@ -165,9 +165,16 @@ sealed class BenchmarkServer : IAsyncDisposable
     {
         foreach (var folder in Directory.EnumerateDirectories(parent).Where(folder => !File.Exists(folder + ".lock") || IsFree(folder + ".lock")))
         {
-            await using (await EmbeddedPostgres.StartAsync(new EmbeddedPostgresOptions { Folder = folder, Profile = EmbeddedPostgresProfile.ThrowAway }))
-                Console.Error.WriteLine($"Removing what an earlier benchmark left in {folder}.");
-            File.Delete(folder + ".lock");
+            try
+            {
+                await using (await EmbeddedPostgres.StartAsync(new EmbeddedPostgresOptions { Folder = folder, Profile = EmbeddedPostgresProfile.ThrowAway }))
+                    Console.Error.WriteLine($"Removing what an earlier benchmark left in {folder}.");
+                File.Delete(folder + ".lock");
+            }
+            catch (EmbeddedPostgresException)
+            {
+                // It resists, or another benchmark is removing it: it is not in the way.
+            }
         }
     }
 

@@ -75,6 +75,10 @@ static class Figures
 
     public static string Ratio(double ratio) => ratio.ToString(ratio < 10 ? "0.00" : "0.0", CultureInfo.InvariantCulture);
 
+    /// <summary>Of those that were measured, the one that did most.</summary>
+    public static IReadOnlyList<Round>? Best(IEnumerable<IReadOnlyList<Round>?> sides)
+        => sides.OfType<IReadOnlyList<Round>>().MaxBy(rounds => Median(rounds.Select(round => round.PerSecond)));
+
     public static string Number(double value) => value.ToString(value < 100 ? "N1" : "N0", CultureInfo.InvariantCulture);
 
     public static double Median(IEnumerable<double> values)

@@ -10,7 +10,7 @@ sealed record Settings
     static readonly Option<double> seconds = New("--seconds", "Length of a round.", 5.0);
     static readonly Option<int[]> inFlight = New<int[]>("--in-flight", "Callers at the same time; several are measured one after the other.", []);
     static readonly Option<int> pool = New("--pool", "Connections of Flowstone's store.", 10);
-    static readonly Option<int> floorConnections = New("--floor-connections", "Connections of the hand-written group commit.", 2);
+    static readonly Option<int[]> floorConnections = New<int[]>("--floor-connections", "Connections of the hand-written group commit; of several, the best counts.", [1, 2]);
     static readonly Option<int> peerPool = New("--peer-pool", "Connections of every peer.", 10);
     static readonly Option<int> backlog = New("--backlog", "backlog: executions that wait in the queue.", 2_000_000);
     static readonly Option<double> snapshotMinutes = New("--snapshot-minutes", "backlog: how long a snapshot is held under load.", 10.0);
@@ -28,7 +28,7 @@ sealed record Settings
     public double Seconds { get; init; }
     public required int[] InFlight { get; init; }
     public int Pool { get; init; }
-    public int FloorConnections { get; init; }
+    public required int[] FloorConnections { get; init; }
     public int PeerPool { get; init; }
     public int Backlog { get; init; }
     public TimeSpan Snapshot { get; init; }
@@ -51,7 +51,7 @@ sealed record Settings
         Seconds = arguments.GetValue(seconds),
         InFlight = arguments.GetValue(inFlight) is [_, ..] asked ? asked : levels,
         Pool = arguments.GetValue(pool),
-        FloorConnections = arguments.GetValue(floorConnections),
+        FloorConnections = arguments.GetValue(floorConnections)!,
         PeerPool = arguments.GetValue(peerPool),
         Backlog = arguments.GetValue(backlog),
         Snapshot = TimeSpan.FromMinutes(arguments.GetValue(snapshotMinutes)),

@@ -19,7 +19,7 @@ static class PeersBenchmark
         var report = await Report.BeginAsync("peers", settings, server);
         var database = await RunsDatabase.CreateAsync(server, settings);
         await using var flowstone = new FlowstoneRuns(database, settings.Pool);
-        await using (var floor = new GroupCommitFloor(database, settings.FloorConnections))
+        await using (var floor = new GroupCommitFloor(database, settings.FloorConnections[^1]))
         {
             Side[] own = [Whole(flowstone, RunsDatabase.Nodes), Whole(floor, RunsDatabase.Nodes)];
             var runs = await CompareAsync(server, settings, own, Runs, settings.InFlight);
