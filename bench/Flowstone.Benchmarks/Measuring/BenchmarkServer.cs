@@ -2,6 +2,7 @@ using Flowstone.Data;
 using Npgsql;
 using System.Net;
 using System.Net.Sockets;
+using System.Runtime.InteropServices;
 
 namespace Flowstone.Benchmarks;
 
@@ -30,9 +31,21 @@ sealed class BenchmarkServer : IAsyncDisposable
     readonly EmbeddedPostgres? postgres;
     readonly NpgsqlConnectionStringBuilder server;
     readonly FileStream? mine;
+    readonly PosixSignalRegistration[] signals;
 
     BenchmarkServer(NpgsqlConnectionStringBuilder server, EmbeddedPostgres? postgres, FileStream? mine)
-        => (this.server, this.postgres, this.mine) = (server, postgres, mine);
+    {
+        (this.server, this.postgres, this.mine) = (server, postgres, mine);
+        signals = [PosixSignalRegistration.Create(PosixSignal.SIGINT, End), PosixSignalRegistration.Create(PosixSignal.SIGTERM, End)];
+    }
+
+    // Whoever stops a benchmark need not find its server still running.
+    void End(PosixSignalContext signal)
+    {
+        signal.Cancel = true;
+        postgres?.StopAsync().Wait(TimeSpan.FromSeconds(10));
+        Environment.Exit(1);
+    }
 
     /// <summary>Owner of everything, past every policy.</summary>
     public string Superuser(string database) => With(database, server.Username!, server.Password);
@@ -121,6 +134,8 @@ sealed class BenchmarkServer : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        foreach (var signal in signals)
+            signal.Dispose();
         NpgsqlConnection.ClearAllPools();
         if (postgres is not null)
             await postgres.DisposeAsync();
@@ -150,9 +165,16 @@ sealed class BenchmarkServer : IAsyncDisposable
     {
         foreach (var folder in Directory.EnumerateDirectories(parent).Where(folder => !File.Exists(folder + ".lock") || IsFree(folder + ".lock")))
         {
-            await using (await EmbeddedPostgres.StartAsync(new EmbeddedPostgresOptions { Folder = folder, Profile = EmbeddedPostgresProfile.ThrowAway }))
-                Console.Error.WriteLine($"Removing what an earlier benchmark left in {folder}.");
-            File.Delete(folder + ".lock");
+            try
+            {
+                await using (await EmbeddedPostgres.StartAsync(new EmbeddedPostgresOptions { Folder = folder, Profile = EmbeddedPostgresProfile.ThrowAway }))
+                    Console.Error.WriteLine($"Removing what an earlier benchmark left in {folder}.");
+                File.Delete(folder + ".lock");
+            }
+            catch (EmbeddedPostgresException)
+            {
+                // It resists, or another benchmark is removing it: it is not in the way.
+            }
         }
     }
 

@@ -42,7 +42,7 @@ sealed class Comparison(BenchmarkServer server, Settings settings)
     async Task<Round> MeasureAsync(int callers, Side side)
     {
         await server.CheckpointAsync();
-        await Machine.SettleAsync();
+        await Machine.SettleAsync(settings.Patience);
         var before = await server.CountersAsync();
         var ticks = Machine.Ticks.Now();
         var load = await side.RunAsync(callers, TimeSpan.FromSeconds(settings.Seconds));
@@ -74,6 +74,10 @@ static class Figures
             : Ratio(Median(rounds.Zip(against, (a, b) => a.PerSecond / Math.Max(b.PerSecond, 1e-9))));
 
     public static string Ratio(double ratio) => ratio.ToString(ratio < 10 ? "0.00" : "0.0", CultureInfo.InvariantCulture);
+
+    /// <summary>Of those that were measured, the one that did most.</summary>
+    public static IReadOnlyList<Round>? Best(IEnumerable<IReadOnlyList<Round>?> sides)
+        => sides.OfType<IReadOnlyList<Round>>().MaxBy(rounds => Median(rounds.Select(round => round.PerSecond)));
 
     public static string Number(double value) => value.ToString(value < 100 ? "N1" : "N0", CultureInfo.InvariantCulture);
 

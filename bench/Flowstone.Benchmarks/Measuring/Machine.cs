@@ -16,16 +16,18 @@ static class Machine
 
     public static string Load() => string.Join(' ', Read("/proc/loadavg").Split(' ').Take(3));
 
-    /// <summary>Waits until a second is quiet, half a minute at most.</summary>
-    public static async Task SettleAsync()
+    /// <summary>Waits until a second is quiet, but not longer than that.</summary>
+    public static async Task SettleAsync(TimeSpan patience)
     {
-        for (var second = 0; second < 30; second++)
+        var watch = Stopwatch.StartNew();
+        do
         {
             var before = Ticks.Now();
             await Task.Delay(TimeSpan.FromSeconds(1));
             if (Ticks.Now().Since(before).Busy < 0.1)
                 return;
         }
+        while (watch.Elapsed < patience);
     }
 
     static string Read(string file) => File.Exists(file) ? File.ReadAllText(file) : "";

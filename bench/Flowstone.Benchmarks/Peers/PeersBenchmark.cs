@@ -8,6 +8,8 @@ namespace Flowstone.Benchmarks.Peers;
 /// </summary>
 static class PeersBenchmark
 {
+    const string Ours = "flowstone";
+
     static readonly string[] Runs = ["dbos", "prisma"];
     static readonly string[] Jobs = ["graphile-worker", "graphile-worker-local", "pg-boss", "dbos-jobs"];
 
@@ -17,14 +19,27 @@ static class PeersBenchmark
         var report = await Report.BeginAsync("peers", settings, server);
         var database = await RunsDatabase.CreateAsync(server, settings);
         await using var flowstone = new FlowstoneRuns(database, settings.Pool);
-        report.Add("Whole runs of ten steps:");
-        report.Add(await CompareAsync(server, settings, new InProcess(flowstone.Name, flowstone.WholeRun(RunsDatabase.Nodes)), Runs, settings.InFlight));
+        await using (var floor = new GroupCommitFloor(database, settings.FloorConnections[^1]))
+        {
+            Side[] own = [Whole(flowstone, RunsDatabase.Nodes), Whole(floor, RunsDatabase.Nodes)];
+            var runs = await CompareAsync(server, settings, own, Runs, settings.InFlight);
+            report.Add("Whole runs of ten steps:");
+            report.Add(Tell(runs));
+            if (settings.Save)
+                await File.WriteAllTextAsync(Path.Combine(Report.Folder, "results.svg"), Draw(runs).Svg());
+        }
+        var jobs = await CompareAsync(server, settings, [Whole(flowstone, nodes: 0)], Jobs, [32]);
         report.Add("Empty jobs, sent, claimed and completed:");
-        report.Add(await CompareAsync(server, settings, new InProcess(flowstone.Name, flowstone.WholeRun(nodes: 0)), Jobs, [32]));
+        report.Add(Tell(jobs));
         await report.EndAsync();
     }
 
-    static async Task<Table> CompareAsync(BenchmarkServer server, Settings settings, Side flowstone, string[] names, int[] levels)
+    static InProcess Whole(IRunStore store, int nodes) => new(store.Name, store.WholeRun(nodes));
+
+    /// <summary>What was measured at one number of callers.</summary>
+    sealed record Level(int Callers, Dictionary<string, IReadOnlyList<Round>> Taken);
+
+    static async Task<List<Level>> CompareAsync(BenchmarkServer server, Settings settings, Side[] own, string[] names, int[] levels)
     {
         var peers = new List<NodePeer>();
         try
@@ -34,10 +49,10 @@ static class PeersBenchmark
                 await server.CreatePeerDatabaseAsync(Database(name), name == "prisma" ? Original.Schema("text") : null);
                 peers.Add(await NodePeer.StartAsync(name, server.Url(Database(name)), settings.PeerPool));
             }
-            var rounds = new List<(int Callers, Dictionary<string, IReadOnlyList<Round>> Taken)>();
+            var measured = new List<Level>();
             foreach (var callers in levels)
-                rounds.Add((callers, await new Comparison(server, settings).RunAsync(callers, [flowstone, .. peers])));
-            return Tell(flowstone.Name, peers.ConvertAll(peer => peer.Name), rounds);
+                measured.Add(new Level(callers, await new Comparison(server, settings).RunAsync(callers, [.. own, .. peers])));
+            return measured;
         }
         finally
         {
@@ -46,22 +61,24 @@ static class PeersBenchmark
         }
     }
 
-    static Table Tell(string ours, List<string> peers, List<(int Callers, Dictionary<string, IReadOnlyList<Round>> Taken)> rounds)
+    /// <summary>A line per number of callers and side, with how many times the side's figure Flowstone's is: there, and against its best anywhere.</summary>
+    static Table Tell(List<Level> levels)
     {
-        var table = new Table(["in flight", $"{ours}/s", "CPU ms", .. peers.SelectMany(peer => new[] { $"{peer}/s", "CPU ms", "×", "× its best" })]);
-        foreach (var (callers, taken) in rounds)
-        {
-            var row = new List<string> { $"{callers}", Figures.PerSecond(taken[ours]), Figures.Milliseconds(taken[ours], r => r.Cost.Cpu) };
-            foreach (var peer in peers)
+        var table = new Table("side", "in flight", "per s", "p50 ms", "p99 ms", "CPU ms", "flowstone ×", "flowstone × its best");
+        foreach (var (callers, taken) in levels)
+            foreach (var (side, rounds) in taken)
             {
-                var best = rounds.Max(level => Figures.Median(level.Taken[peer].Select(r => r.PerSecond)));
-                row.AddRange([Figures.PerSecond(taken[peer]), Figures.Milliseconds(taken[peer], r => r.Cost.Cpu), Figures.Ratio(taken[ours], taken[peer]),
-                    Figures.Ratio(Figures.Median(taken[ours].Select(r => r.PerSecond)) / best)]);
+                var best = levels.Max(level => Median(level.Taken[side]));
+                table.Add(side, $"{callers}", Figures.PerSecond(rounds), Figures.Milliseconds(rounds, r => r.P50), Figures.Milliseconds(rounds, r => r.P99),
+                    Figures.Milliseconds(rounds, r => r.Cost.Cpu), Figures.Ratio(taken[Ours], rounds), Figures.Ratio(Median(taken[Ours]) / best));
             }
-            table.Add([.. row]);
-        }
         return table;
     }
+
+    static Plot Draw(List<Level> levels) => new("Whole durable runs of ten steps, per second", "runs in flight (logarithmic axis)", [.. levels.Select(level => $"{level.Callers}")],
+        [.. levels[0].Taken.Keys.Select(side => (side, levels.Select(level => Median(level.Taken[side])).ToArray()))]);
+
+    static double Median(IReadOnlyList<Round> rounds) => Figures.Median(rounds.Select(round => round.PerSecond));
 
     static string Database(string peer) => $"peer_{peer.Replace('-', '_')}";
 }

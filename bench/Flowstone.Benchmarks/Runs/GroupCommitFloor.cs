@@ -21,7 +21,8 @@ sealed class GroupCommitFloor : IRunStore
 
     // Plans are made when tables are small or empty, and used when they are not; ten rows times six partitions by key then seem dearer than
     // to read all that the tenant has. Three things keep every look-up by its key: a locking sub-select is planned by itself; what it found
-    // in the queue is found again by its place (ctid); and a limit that is not known yet lets the planner expect a single row.
+    // in the queue is found again by its place (ctid); and a limit that is not known yet lets the planner expect a single row. The first and
+    // the last id leave out the partitions that do not matter.
 
     const string StartExecutions = """
         insert into flowstone.executions (tenant_id, id, workflow_id, workflow_version, status, trigger, priority, created_at, due_at, claims, detached, retry_count, max_retries)
@@ -48,6 +49,7 @@ sealed class GroupCommitFloor : IRunStore
                 select from flowstone.execution_queue q where q.shard_key = $2 and q.execution_id = a.execution_id and q.fence = a.fence for update) q)
         update flowstone.node_executions n set status = 'SUCCESS', finished_at = greatest(n.started_at, held.at), output = held.output from held
          where n.tenant_id = held.tenant_id and n.execution_id = held.execution_id and n.node = held.node and n.iteration = 0 and n.attempt = 1 and n.status = 'RUNNING'
+           and n.execution_id between $9 and $10
         """;
 
     const string Finish = """
@@ -58,40 +60,42 @@ sealed class GroupCommitFloor : IRunStore
             delete from flowstone.execution_queue q using held where q.ctid = held.place),
         ended as (
             update flowstone.executions e set status = 'SUCCESS', finished_at = greatest(e.started_at, held.at) from held
-             where e.tenant_id = held.tenant_id and e.id = held.execution_id and e.status = 'RUNNING'
+             where e.tenant_id = held.tenant_id and e.id = held.execution_id and e.status = 'RUNNING' and e.id between $7 and $8
             returning e.workflow_id, e.due_at, e.started_at, e.finished_at)
         insert into flowstone.execution_deltas (tenant_id, delta_id, workflow_id, hour, status, bucket, executions, duration_ms, wait_ms)
         select $1, gen_random_uuid(), workflow_id, date_trunc('hour', finished_at, 'UTC'), 'SUCCESS', 0, count(*),
                sum(extract(epoch from finished_at - started_at) * 1000), sum(extract(epoch from started_at - due_at) * 1000) from ended group by 3, 4
         """;
 
-    // As flowstone_worker, which sees all tenants' queue rows.
+    // As flowstone_worker, which sees all tenants' queue rows. Begins where the last one ended, past the dead rows of what was claimed.
     const string Claim = """
         with due as materialized (
             select * from (
-                select ctid as place from flowstone.execution_queue where tenant_id = $4 and priority = 0 and visible_at <= now()
+                select ctid as place, visible_at from flowstone.execution_queue where tenant_id = $4 and priority = 0 and visible_at >= $5 and visible_at <= now()
                  order by visible_at, execution_id limit $1 for update skip locked) q limit $1),
         taken as (
             update flowstone.execution_queue q set fence = q.fence + 1, worker = $2, visible_at = now() + $3 from due where q.ctid = due.place
-            returning q.tenant_id, q.execution_id, q.fence)
+            returning q.tenant_id, q.execution_id, q.fence, due.visible_at)
         update flowstone.executions e set status = 'RUNNING', started_at = coalesce(e.started_at, now()), claims = taken.fence from taken
          where e.tenant_id = taken.tenant_id and e.id = taken.execution_id and e.status in ('PENDING', 'RUNNING', 'WAITING')
-        returning e.id, taken.fence, e.workflow_id, e.workflow_version
+        returning e.id, taken.fence, e.workflow_id, e.workflow_version, taken.visible_at
         """;
 
     readonly RunsDatabase database;
     readonly TimeProvider clock = TimeProvider.System;
     readonly Channel<Call>[] lanes;
     readonly Task[] running;
+    DateTimeOffset claimFrom = DateTimeOffset.UnixEpoch;   // all claims go over one connection
 
     public GroupCommitFloor(RunsDatabase database, int connections)
     {
         this.database = database;
+        Name = $"floor-{connections}";
         lanes = [.. Enumerable.Range(0, connections).Select(_ => Channel.CreateUnbounded<Call>(new UnboundedChannelOptions { SingleReader = true }))];
         running = [.. lanes.Select(lane => Task.Run(() => RunAsync(lane.Reader)))];
     }
 
-    public string Name => "floor";
+    public string Name { get; }
 
     public Task StartAsync() => WriteAsync(new Call(Kind.Start) { Id = Id<Execution>.New(clock).Value });
 
@@ -155,12 +159,7 @@ sealed class GroupCommitFloor : IRunStore
                     mask |= byKind[kind].Count > 0 ? 1 << kind : 0;
                 if (!groups.TryGetValue(mask, out var group))
                     groups.Add(mask, group = await PrepareAsync(connection, mask));
-                await group.CommitAsync(byKind, async reader =>
-                {
-                    foreach (var claim in byKind[(int)Kind.Claim])
-                        if (await reader.ReadAsync())
-                            (claim.Id, claim.Fence) = (reader.GetGuid(0), reader.GetInt32(1));
-                });
+                await group.CommitAsync(byKind, reader => ReadClaimedAsync(reader, byKind[(int)Kind.Claim]));
                 foreach (var call in calls)
                     call.SetResult();
             }
@@ -171,6 +170,21 @@ sealed class GroupCommitFloor : IRunStore
             await Console.Error.WriteLineAsync($"floor: {error}");
             Environment.Exit(1);
         }
+    }
+
+    // What is younger than a second may still be committed behind what was seen.
+    async Task ReadClaimedAsync(NpgsqlDataReader reader, List<Call> claims)
+    {
+        if (claims.Count == 0)
+            return;
+        var last = DateTimeOffset.UnixEpoch;
+        foreach (var claim in claims)
+            if (await reader.ReadAsync())
+            {
+                (claim.Id, claim.Fence) = (reader.GetGuid(0), reader.GetInt32(1));
+                last = reader.GetFieldValue<DateTimeOffset>(4) is var due && due > last ? due : last;
+            }
+        claimFrom = last > DateTimeOffset.UnixEpoch ? last.AddSeconds(-1) : last;
     }
 
     /// <summary>The transaction of a group with certain kinds of calls in it.</summary>
@@ -187,13 +201,13 @@ sealed class GroupCommitFloor : IRunStore
         if (Has(Kind.FinishNode))
             group.Add(FinishNodes, Rows(Kind.FinishNode),
                 [Tenant(), Shard(), .. Leases(Kind.FinishNode), Column(Kind.FinishNode, c => c.Node), Column(Kind.FinishNode, c => c.At),
-                 Column(Kind.FinishNode, c => c.Output!), Count(Kind.FinishNode)]);
+                 Column(Kind.FinishNode, c => c.Output!), Count(Kind.FinishNode), .. Range(Kind.FinishNode)]);
         if (Has(Kind.Finish))
-            group.Add(Finish, [Tenant(), Shard(), .. Leases(Kind.Finish), Column(Kind.Finish, c => c.At), Count(Kind.Finish)]);
+            group.Add(Finish, [Tenant(), Shard(), .. Leases(Kind.Finish), Column(Kind.Finish, c => c.At), Count(Kind.Finish), .. Range(Kind.Finish)]);
         if (Has(Kind.Claim))
         {
             group.Add("set local role flowstone_worker");
-            group.Add(Claim, Count(Kind.Claim), Value(Worker), Value(TimeSpan.FromSeconds(30)), Tenant());
+            group.Add(Claim, Count(Kind.Claim), Value(Worker), Value(TimeSpan.FromSeconds(30)), Tenant(), group.Input(DateTimeOffset.UnixEpoch, _ => claimFrom));
         }
         return group.PrepareAsync();
 
@@ -206,6 +220,8 @@ sealed class GroupCommitFloor : IRunStore
         NpgsqlParameter Tenant() => Value(database.TenantId.Value);
 
         NpgsqlParameter Shard() => Value(database.ShardKey);
+
+        NpgsqlParameter[] Range(Kind kind) => [group.Input(Guid.Empty, calls => calls[(int)kind].Min(c => c.Id)), group.Input(Guid.Empty, calls => calls[(int)kind].Max(c => c.Id))];
 
         NpgsqlParameter[] Leases(Kind kind) => [Column(kind, c => c.Id), Column(kind, c => c.Fence)];
 

@@ -17,18 +17,21 @@ static class RunsBenchmark
         var report = await Report.BeginAsync(nodes == 0 ? "jobs" : "runs", settings, server);
         var database = await RunsDatabase.CreateAsync(server, settings);
         await using var flowstone = new FlowstoneRuns(database, settings.Pool);
-        await using var floor = new GroupCommitFloor(database, settings.FloorConnections);
         await using var plain = await PlainNpgsql.ConnectAsync(database);
+        var floors = settings.FloorConnections.Select(connections => new GroupCommitFloor(database, connections)).ToList();
         var table = new Table("in flight", "flowstone/s", "p50 ms", "p99 ms", "CPU ms", "floor/s", "CPU ms", "of the floor", "plain/s", "CPU ms", "of plain");
         foreach (var callers in settings.InFlight)
         {
-            IRunStore[] sides = [.. new IRunStore[] { flowstone, floor, plain }.Where(side => settings.Measures(side.Name) && (callers == 1 || side != plain))];
+            IRunStore[] sides = [.. new IRunStore[] { flowstone, plain }.Concat(floors).Where(side => settings.Measures(side.Name) && (callers == 1 || side != plain))];
             var rounds = await new Comparison(server, settings).RunAsync(callers, [.. sides.Select(side => new InProcess(side.Name, side.WholeRun(nodes)))]);
-            var (ours, best, one) = (rounds.GetValueOrDefault("flowstone"), rounds.GetValueOrDefault("floor"), rounds.GetValueOrDefault("plain"));
+            var (ours, one) = (rounds.GetValueOrDefault(flowstone.Name), rounds.GetValueOrDefault(plain.Name));
+            var best = Figures.Best(floors.Select(floor => rounds.GetValueOrDefault(floor.Name)));
             table.Add($"{callers}", Figures.PerSecond(ours), Figures.Milliseconds(ours, r => r.P50), Figures.Milliseconds(ours, r => r.P99), Figures.Milliseconds(ours, r => r.Cost.Cpu),
                 Figures.PerSecond(best), Figures.Milliseconds(best, r => r.Cost.Cpu), Figures.Ratio(ours, best),
                 Figures.PerSecond(one), Figures.Milliseconds(one, r => r.Cost.Cpu), Figures.Ratio(ours, one));
         }
+        foreach (var floor in floors)
+            await floor.DisposeAsync();
         report.Add(table);
         await report.EndAsync();
     }

@@ -12,18 +12,16 @@ sealed class Crew(FlowstoneStore store, WorkflowCatalog catalog, SimulationOptio
     public Journal? Journal => journal;
     public Measurements Measurements => measurements;
     public Patience Patience { get; } = new(options.Patience, measurements);
-    public LeaseKeeper Leases { get; } = new(store.Queue, options.Lease);
 
     /// <summary>A place per execution that may wait for a worker.</summary>
     public SemaphoreSlim Backlog { get; } = new(options.Backlog, options.Backlog);
 
-    public void Claimed(ClaimedExecution claimed)
+    public void Claimed(Execution execution)
     {
-        if (claimed.Execution.Claims > 1)
+        if (execution.Claims > 1)
             measurements.Resume();
         else
             FreePlace();
-        Leases.Add(claimed.Lease);
     }
 
     void FreePlace()

@@ -1,8 +1,7 @@
 using Flowstone.Executions;
+using Flowstone.Workers;
 
 namespace Flowstone.Cli.Simulation;
-
-enum RunEnd { Finished, LeftOpen, LeaseLost }
 
 /// <summary>Takes one claimed execution from where the record says it stands to its end.</summary>
 sealed class ExecutionRun : IDisposable
@@ -11,7 +10,7 @@ sealed class ExecutionRun : IDisposable
     public const string Simulated = "SIMULATED";
 
     readonly Crew crew;
-    readonly ClaimedExecution claimed;
+    readonly WorkContext work;
     readonly GraphPlan graph;
     readonly SimulatedRun run;
     readonly IReadOnlyList<Visit> visits;
@@ -20,61 +19,55 @@ sealed class ExecutionRun : IDisposable
 
     sealed record Ended(NodeFinish Finish, int Node);
 
-    ExecutionRun(Crew crew, ClaimedExecution claimed, GraphPlan graph, SimulatedRun run, PayloadBody given)
+    ExecutionRun(Crew crew, WorkContext work, GraphPlan graph, SimulatedRun run, PayloadBody given)
     {
-        (this.crew, this.claimed, this.graph, this.run) = (crew, claimed, graph, run);
+        (this.crew, this.work, this.graph, this.run) = (crew, work, graph, run);
         visits = RunPlan.Create(graph, run);
         bodies = new RunBodies(run, visits, given);
     }
 
-    Execution Execution => claimed.Execution;
+    Execution Execution => work.Execution;
 
-    /// <param name="stop">After the step at hand, leave the rest to whoever claims it next.</param>
-    /// <param name="kill">At once, in the midst of whatever it is.</param>
     /// <exception cref="SimulationException">It is not a simulated execution. Nothing was written.</exception>
-    public static async Task<RunEnd> RunAsync(Crew crew, ClaimedExecution claimed, CancellationToken stop, CancellationToken kill)
+    public static async Task<WorkResult> RunAsync(Crew crew, WorkContext work)
     {
-        var execution = claimed.Execution;
-        var given = execution.Input is { } name
-            ? await crew.Patience.AskAsync(() => crew.Catalog.Scope(execution.TenantId).Executions.FindPayloadAsync(execution.Id, name, kill), kill) : null;
-        if (given is null || SimulatedRun.Read(given.Bytes.Span) is not { } run)
+        var execution = work.Execution;
+        if (await work.InputAsync() is not { } given || SimulatedRun.Read(given.Bytes.Span) is not { } run)
             throw new SimulationException($"Execution {execution.Id} is not a simulation's: running it would give it made-up results. It was left alone; "
                 + "its worker gets it once the lease has run out. Use a tenant in which nothing else is under way.");
-        var graph = await crew.Patience.AskAsync(() => crew.Catalog.PlanAsync(execution.TenantId, execution.WorkflowId, execution.WorkflowVersion, kill), kill);
-        using var self = new ExecutionRun(crew, claimed, graph, run, given);
-        return await self.RunAsync(stop, kill);
+        var graph = await crew.Patience.AskAsync(() => crew.Catalog.PlanAsync(execution.TenantId, execution.WorkflowId, execution.WorkflowVersion, work.CancellationToken), work.CancellationToken);
+        using var self = new ExecutionRun(crew, work, graph, run, given);
+        return await self.RunAsync();
     }
 
     public void Dispose() => bodies.Dispose();
 
-    async Task<RunEnd> RunAsync(CancellationToken stop, CancellationToken kill)
+    async Task<WorkResult> RunAsync()
     {
-        var record = Execution.Claims > 1 ? await ReadAsync(kill) : RunRecord.Empty;
+        var record = Execution.Claims > 1 ? await ReadAsync() : RunRecord.Empty;
         while (true)
         {
             try
             {
-                return await WalkAsync(record, stop, kill);
+                return await WalkAsync(record);
             }
             catch (ConflictException)
             {
                 crew.Measurements.LeaseLost();
-                return RunEnd.LeaseLost;
+                return WorkResult.Leave();
             }
             catch (UnavailableException)
             {
                 // Whether the last write took effect is not known here, but it is there.
                 crew.Measurements.Retry();
                 ended = null;
-                record = await ReadAsync(kill);
-                var now = await crew.Patience.AskAsync(() => crew.Catalog.Scope(Execution.TenantId).Executions.FindAsync(Execution.Id, kill), kill);
-                if (now?.FinishedAt is not null)
-                    return Finished(now.Status);
+                record = await ReadAsync();
             }
         }
     }
 
-    async Task<RunEnd> WalkAsync(RunRecord record, CancellationToken stop, CancellationToken kill)
+    /// <summary>Ends early, after the step at hand, when the worker is to stop.</summary>
+    async Task<WorkResult> WalkAsync(RunRecord record)
     {
         for (var i = 0; i < visits.Count; i++)
         {
@@ -83,19 +76,19 @@ sealed class ExecutionRun : IDisposable
             var (attempt, open) = (state.Attempts, state.Open);
             for (var tries = state.Tries; tries < visit.Tries && !state.Succeeded; tries++)
             {
-                if (stop.IsCancellationRequested)
+                if (work.Stopping.IsCancellationRequested)
                 {
-                    await RecordAsync([], kill);
-                    return RunEnd.LeftOpen;
+                    await RecordAsync([]);
+                    return WorkResult.Release();
                 }
                 if (!open)
-                    await RecordAsync([new NodeStart { NodeId = graph.NodeId(visit.Node), Iteration = visit.Iteration, Attempt = ++attempt, Input = bodies[visit.Input] }], kill);
+                    await RecordAsync([new NodeStart { NodeId = graph.NodeId(visit.Node), Iteration = visit.Iteration, Attempt = ++attempt, Input = bodies[visit.Input] }]);
                 open = false;
                 ended = new Ended(End(visit, attempt, succeeded: visit.Succeeds && tries + 1 == visit.Tries), visit.Node);
             }
         }
-        await RecordAsync([], kill);
-        return await FinishAsync(kill);
+        await RecordAsync([]);
+        return Finish();
     }
 
     NodeFinish End(Visit visit, short attempt, bool succeeded) => new()
@@ -109,12 +102,12 @@ sealed class ExecutionRun : IDisposable
         Error = succeeded ? null : "The simulation lets this attempt fail.",
     };
 
-    async Task RecordAsync(NodeStart[] starts, CancellationToken kill)
+    async Task RecordAsync(NodeStart[] starts)
     {
         if (starts.Length == 0 && ended is null)
             return;
         await Measurements.TimeAsync(crew.Measurements.Record,
-            () => crew.Store.Queue.RecordAsync(claimed.Lease, starts, ended is null ? [] : [ended.Finish], kill));
+            () => work.RecordAsync(starts, ended is null ? [] : [ended.Finish], work.CancellationToken));
         if (ended is { } done)
         {
             crew.Measurements.Step(done.Finish.Status == ExecutionStatus.Success, done.Finish.Output?.Bytes.Length ?? 0);
@@ -123,28 +116,25 @@ sealed class ExecutionRun : IDisposable
         }
     }
 
-    async Task<RunEnd> FinishAsync(CancellationToken kill)
+    WorkResult Finish()
     {
         var succeeded = visits.Count == 0 || visits[^1].Succeeds;
-        var outcome = new ExecutionOutcome
-        {
-            Status = succeeded ? ExecutionStatus.Success : ExecutionStatus.Failed,
-            Output = succeeded ? bodies[visits.Count == 0 ? RunPlan.Given : visits[^1].Output] : null,
-            Reason = succeeded ? null : NodeFailed,
-            Error = succeeded ? null : $"Node {graph.NodeId(visits[^1].Node)} failed {run.MaxAttempts} times.",
-        };
-        await Measurements.TimeAsync(crew.Measurements.Finish, () => crew.Store.Queue.FinishAsync(claimed.Lease, outcome, kill));
-        return Finished(outcome.Status);
+        var result = succeeded
+            ? WorkResult.Success(Kept(bodies[visits.Count == 0 ? RunPlan.Given : visits[^1].Output]))
+            : WorkResult.Failed(NodeFailed, $"Node {graph.NodeId(visits[^1].Node)} failed {run.MaxAttempts} times.");
+        return result.Then(took => Finished(succeeded, took));
     }
 
-    RunEnd Finished(ExecutionStatus status)
+    // It is written after the buffers were given back.
+    static PayloadBody? Kept(PayloadBody? body) => body is null ? null : new PayloadBody(body.Bytes.ToArray(), body.ContentType);
+
+    void Finished(bool succeeded, TimeSpan took)
     {
-        crew.Measurements.Finished(status == ExecutionStatus.Success);
+        crew.Measurements.Finish.Add(took);
+        crew.Measurements.Finished(succeeded);
         crew.Ledger.Finish(run.Session, run.Ordinal);
-        crew.Journal?.Finished(Execution, status);
-        return RunEnd.Finished;
+        crew.Journal?.Finished(Execution, succeeded ? ExecutionStatus.Success : ExecutionStatus.Failed);
     }
 
-    async Task<RunRecord> ReadAsync(CancellationToken kill)
-        => RunRecord.Of(await crew.Patience.AskAsync(() => crew.Catalog.Scope(Execution.TenantId).Executions.NodesAsync(Execution.Id, kill), kill));
+    async Task<RunRecord> ReadAsync() => RunRecord.Of(await work.RecordedAsync(work.CancellationToken));
 }

@@ -9,13 +9,13 @@ sealed record SimulationOptions
     /// <summary>Start executions for this long. What is started then is still finished.</summary>
     public TimeSpan? Duration { get; init; }
 
-    /// <summary>Worker loops at the same time. Each needs a connection of its own to run unhindered.</summary>
+    /// <summary>Executions at the same time.</summary>
     public int Workers { get; init; } = 8;
 
     /// <summary>Starters at the same time; together they keep <see cref="Backlog"/> executions ahead of the workers.</summary>
     public int Starters => Math.Clamp(Workers / 4, 1, 8);
 
-    public int Backlog => Workers * ClaimLimit * 2;
+    public int Backlog => Workers * 8;
 
     /// <summary>Only these tenants; empty takes those that have workflows.</summary>
     public IReadOnlyList<string> TenantSlugs { get; init; } = [];
@@ -33,9 +33,6 @@ sealed record SimulationOptions
     public int MaxAttempts { get; init; } = 3;
 
     public TimeSpan Lease { get; init; } = TimeSpan.FromSeconds(30);
-
-    /// <summary>How many executions a worker takes at once.</summary>
-    public int ClaimLimit { get; init; } = 4;
 
     /// <summary>A file to which every acknowledged event is appended; null writes none.</summary>
     public string? Journal { get; init; }

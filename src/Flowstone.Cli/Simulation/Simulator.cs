@@ -78,7 +78,7 @@ sealed class Simulator(FlowstoneStore store, SimulationOptions options)
         return new JournalReport(journal, elapsed, Measurements, check);
     }
 
-    Workers NewWorkers(Crew crew) => new(crew, $"simulate-{Environment.ProcessId}-{session}");
+    SimulationWorkers NewWorkers(Crew crew) => new(crew, $"simulate-{Environment.ProcessId}-{session}");
 
     IReadOnlyCollection<JournalRun> Expected(Ledger ledger)
         => [.. ledger.Started.Select(start => new JournalRun(start.Tenant, start.Execution)

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using Flowstone.Executions;
 
 namespace Flowstone.Workers;
@@ -66,11 +67,12 @@ sealed class ExecutionRun : IDisposable
         _ => WorkResult.Failed(WorkReason.Crashed, CrashReport.Of(error)),
     };
 
-    /// <returns>False if the lease is lost: then another worker decides, or it was cancelled.</returns>
-    public async Task<bool> WriteAsync(WorkResult result, WorkerLog log)
+    /// <summary>Writes nothing if the lease is lost: then another worker decides, or it was cancelled.</summary>
+    public async Task WriteAsync(WorkResult result, WorkerLog log)
     {
         if (held.Lost.IsCancellationRequested)
-            return false;
+            return;
+        var began = Stopwatch.GetTimestamp();
         try
         {
             await new Persistence(held).WriteAsync(() => result switch
@@ -80,13 +82,13 @@ sealed class ExecutionRun : IDisposable
                 { Back: { } back } => store.Queue.GiveBackAsync(held.Lease, back.Error, back.Delay),
                 _ => store.Queue.ReleaseAsync(held.Lease),
             }, async () => await FindAsync() is not { Status: ExecutionStatus.Running });
-            return true;
         }
         catch (Exception error) when (error is ConflictException || error is OperationCanceledException && held.Lost.IsCancellationRequested)
         {
             log.LeaseLost(Id, held.Lease.Fence);
-            return false;
+            return;
         }
+        result.Written?.Invoke(Stopwatch.GetElapsedTime(began));
     }
 
     async Task<Execution?> FindAsync() => await Context.Tenant.Executions.FindAsync(Id);

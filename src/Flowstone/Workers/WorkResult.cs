@@ -10,6 +10,8 @@ public sealed class WorkResult
     internal ExecutionOutcome? Outcome { get; private init; }
     internal WaitFor? Awaited { get; private init; }
     internal (string Error, TimeSpan? Delay)? Back { get; private init; }
+    internal bool Left { get; private init; }
+    internal Action<TimeSpan>? Written { get; private init; }
 
     /// <summary>It is done.</summary>
     public static WorkResult Success(PayloadBody? output = null) => new() { Outcome = new() { Status = ExecutionStatus.Success, Output = output } };
@@ -28,6 +30,12 @@ public sealed class WorkResult
 
     /// <summary>Another worker shall go on, at once; counts as no failure. For handlers that see <see cref="WorkContext.Stopping"/>.</summary>
     public static WorkResult Release() => new();
+
+    /// <summary>Nothing is written; the lease runs out.</summary>
+    internal static WorkResult Leave() => new() { Left = true };
+
+    /// <summary>Calls back once it is written, with the time that took. Not if the lease was lost before.</summary>
+    internal WorkResult Then(Action<TimeSpan> written) => new() { Outcome = Outcome, Awaited = Awaited, Back = Back, Written = written };
 
     internal static WorkResult TimedOut(string? reason, string error) => new() { Outcome = new() { Status = ExecutionStatus.Timeout, Reason = reason, Error = error } };
 

@@ -31,8 +31,8 @@ public sealed class Worker
         leases = new LeaseKeeper(store.Queue, options.Lease, log);
     }
 
-    /// <summary>Is told, within the process, what was written of an execution.</summary>
-    internal Action<WorkContext, WorkResult>? Written { get; init; }
+    /// <summary>Is told how long a claim took.</summary>
+    internal Action<TimeSpan>? Claimed { get; init; }
 
     /// <summary>Works until it is cancelled. Then it takes nothing more, waits for what runs, and gives back what does not end in time.</summary>
     /// <param name="cancellationToken">Stop.</param>
@@ -108,6 +108,7 @@ public sealed class Worker
         {
             var askedAt = Stopwatch.GetTimestamp();
             claimed = await store.Queue.ClaimAsync(new ClaimRequest { Worker = options.Name, Limit = free, Lease = options.Lease, TenantId = options.TenantId }, CancellationToken.None);
+            Claimed?.Invoke(Stopwatch.GetElapsedTime(askedAt));
             foreach (var one in claimed)
                 _ = RunAsync(one, leases.Hold(one.Lease, askedAt), session);   // catches all, frees its place
             return claimed.Count;
@@ -128,8 +129,8 @@ public sealed class Worker
             if (session.Kill.IsCancellationRequested)
                 held.Lose();
             var (result, working) = session.Stop.IsCancellationRequested ? (WorkResult.Release(), Task.CompletedTask) : await run.HandleAsync(handler, log);
-            if (result is not null && !session.Kill.IsCancellationRequested && await run.WriteAsync(result, log))
-                Written?.Invoke(run.Context, result);
+            if (result is { Left: false } && !session.Kill.IsCancellationRequested)
+                await run.WriteAsync(result, log);
             await Task.WhenAny(working);   // one that does not listen keeps its place
         }
         catch (Exception error)   // nobody awaits this; the lease runs out, and another worker goes on

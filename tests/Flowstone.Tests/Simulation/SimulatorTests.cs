@@ -3,10 +3,12 @@ using Flowstone.Workflows;
 
 namespace Flowstone.Tests.Simulation;
 
-public sealed class SimulatorTests(TestDatabase database)
+public sealed class SimulatorTests(TestDatabase database) : IAsyncDisposable
 {
-    // Not disposed: the data source is shared. Time passes here, since leases have to run out.
-    FlowstoneStore Store => new(database.Source, TimeProvider.System);
+    // Time passes here, since leases have to run out.
+    FlowstoneStore Store => field ??= new(FlowstoneStore.Connect(new() { ConnectionString = database.AppConnectionString(), PoolMin = 0, PoolMax = 10 }), TimeProvider.System);
+
+    public ValueTask DisposeAsync() => Store.DisposeAsync();
 
     static readonly SimulationOptions Small = new() { Executions = 40, Workers = 4, FailureRate = 0.2, ReadBack = 1 };
 
@@ -57,7 +59,7 @@ public sealed class SimulatorTests(TestDatabase database)
             var crew = new Crew(Store, await WorkflowCatalog.LoadAsync(Store, options, default), options, new Ledger("first"), file, new Measurements());
             await new Starter(crew).RunAsync(default);
             using var death = new CancellationTokenSource();
-            var working = new global::Flowstone.Cli.Simulation.Workers(crew, "first").RunAsync(() => Task.FromResult(false), default, death.Token);
+            var working = new SimulationWorkers(crew, "first").RunAsync(() => Task.FromResult(false), default, death.Token);
             while (crew.Measurements.Steps < 15)
                 await Task.Delay(1);
             await death.CancelAsync();

@@ -154,9 +154,14 @@ sealed class Campaign(CampaignOptions options)
     async Task WatchAsync(Stage stage, Id<Tenant> tenant, CancellationToken stop)
     {
         var stuck = new HashSet<Guid>();
-        while (!stop.IsCancellationRequested)
+        for (var told = Stopwatch.StartNew(); !stop.IsCancellationRequested;)
         {
             await Task.Delay(200, CancellationToken.None);
+            if (told.Elapsed > TimeSpan.FromSeconds(30))
+            {
+                await Console.Error.WriteLineAsync($"{disturbances.Kills:N0} of {options.Count:N0} kills, {writes.Finished:N0} executions finished");
+                told.Restart();
+            }
             if (Math.Min(postgresUp.ElapsedMilliseconds, survivorUp.ElapsedMilliseconds) < (lease + stuckAfter).TotalMilliseconds)
                 continue;
             try

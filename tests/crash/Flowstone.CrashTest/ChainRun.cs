@@ -33,7 +33,7 @@ sealed class ChainRun(FlowstoneStore store, NpgsqlDataSource effects, WorkerSett
             Soon(Chain.Nodes, Boundary.CommitUnderWay);
             if (settings.Break == Sabotage.Journal)
                 Pipe.Write('F', work.Lease, text: value);
-            return Json(value);
+            return Acknowledged(work, WorkResult.Success(Json(value)), value);
         }
         catch (OperationCanceledException) when (work.CancellationToken.IsCancellationRequested && !work.Stopping.IsCancellationRequested)
         {
@@ -47,18 +47,16 @@ sealed class ChainRun(FlowstoneStore store, NpgsqlDataSource effects, WorkerSett
         await Task.Yield();
         if (work.CancellationToken.IsCancellationRequested)
             await WriteLateAsync(work);
-        return WorkResult.Success();
+        return Acknowledged(work, WorkResult.Success(), "-");
     }
 
-    public void Written(WorkContext work, WorkResult result)
+    WorkResult Acknowledged(WorkContext work, WorkResult result, string value) => result.Then(_ =>
     {
-        if (result.Outcome is not { Status: ExecutionStatus.Success } outcome)
-            return;
         At(Chain.Nodes, Boundary.AfterCommit);
         if (settings.Break != Sabotage.Journal)
-            Pipe.Write('F', work.Lease, text: outcome.Output is null ? "-" : Text(outcome.Output));
+            Pipe.Write('F', work.Lease, text: value);
         At(Chain.Nodes, Boundary.AfterAcknowledgement);
-    }
+    });
 
     async Task<string> StepAsync(WorkContext work, int ordinal, int node, string before)
     {

@@ -77,8 +77,7 @@ static class WorkerMain
             Lease = settings.Lease,
             TenantId = settings.Tenant,
             DrainTimeout = TimeSpan.FromSeconds(5),
-        }, run.HandleAsync)
-        { Written = run.Written }.RunAsync(stop.Token)));
+        }, run.HandleAsync).RunAsync(stop.Token)));
         return 0;
     }
 }
