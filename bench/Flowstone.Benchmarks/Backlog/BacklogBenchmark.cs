@@ -30,8 +30,8 @@ static class BacklogBenchmark
             await rows.AddQueuedAsync(full.TenantId, full.WorkflowId, settings.Backlog, TimeSpan.FromHours(6));
             await rows.VacuumAsync();
         }
-        await using var without = new FlowstoneRuns(empty, settings.Pool, "empty queue");
-        await using var with = new FlowstoneRuns(full, settings.Pool, "backlog");
+        await using var without = new FlowstoneRuns(empty, settings, "empty queue");
+        await using var with = new FlowstoneRuns(full, settings, "backlog");
         var table = new Table("", "in flight", "empty queue/s", "CPU ms", "backlog/s", "CPU ms", "of the empty queue's");
         foreach (var (kind, nodes) in new[] { ("runs", RunsDatabase.Nodes), ("jobs", 0) })
             foreach (var callers in settings.InFlight)
@@ -49,8 +49,8 @@ static class BacklogBenchmark
     static async Task SnapshotAsync(BenchmarkServer server, Settings settings, Report report, RunsDatabase empty)
     {
         var held = await RunsDatabase.CreateAsync(server, settings, "flowstone_snapshot");
-        await using var without = new FlowstoneRuns(empty, settings.Pool, "no snapshot");
-        await using var with = new FlowstoneRuns(held, settings.Pool, "snapshot");
+        await using var without = new FlowstoneRuns(empty, settings, "no snapshot");
+        await using var with = new FlowstoneRuns(held, settings, "snapshot");
         await using var snapshot = await Snapshot.HoldAsync(server, held.Name);
         var callers = settings.InFlight[^1];
         var table = new Table("snapshot held under load for", "no snapshot/s", "CPU ms", "snapshot/s", "CPU ms", "of no snapshot's");

@@ -11,6 +11,7 @@ sealed record Settings
     static readonly Option<int[]> inFlight = New<int[]>("--in-flight", "Callers at the same time; several are measured one after the other.", []);
     static readonly Option<int> pool = New("--pool", "Connections of Flowstone's store.", 10);
     static readonly Option<int[]> floorConnections = New<int[]>("--floor-connections", "Connections of the hand-written group commit; of several, the best counts.", [1, 2]);
+    static readonly Option<int> writers = New("--writers", "Connections of Flowstone's group commit.", new FlowstoneOptions { ConnectionString = "" }.Writers);
     static readonly Option<int> peerPool = New("--peer-pool", "Connections of every peer.", 10);
     static readonly Option<int> backlog = New("--backlog", "backlog: executions that wait in the queue.", 2_000_000);
     static readonly Option<double> snapshotMinutes = New("--snapshot-minutes", "backlog: how long a snapshot is held under load.", 10.0);
@@ -21,7 +22,7 @@ sealed record Settings
     static readonly Option<bool> save = New("--save", "Write the figures into bench/results.md.", false);
 
     public static IEnumerable<Option> Options =>
-        [database, rounds, seconds, inFlight, pool, floorConnections, peerPool, backlog, snapshotMinutes, executions, patience, only, fresh, save];
+        [database, rounds, seconds, inFlight, pool, writers, floorConnections, peerPool, backlog, snapshotMinutes, executions, patience, only, fresh, save];
 
     public string? Database { get; init; }
     public int Rounds { get; init; }
@@ -29,6 +30,7 @@ sealed record Settings
     public required int[] InFlight { get; init; }
     public int Pool { get; init; }
     public required int[] FloorConnections { get; init; }
+    public int Writers { get; init; }
     public int PeerPool { get; init; }
     public int Backlog { get; init; }
     public TimeSpan Snapshot { get; init; }
@@ -51,6 +53,7 @@ sealed record Settings
         Seconds = arguments.GetValue(seconds),
         InFlight = arguments.GetValue(inFlight) is [_, ..] asked ? asked : levels,
         Pool = arguments.GetValue(pool),
+        Writers = arguments.GetValue(writers),
         FloorConnections = arguments.GetValue(floorConnections)!,
         PeerPool = arguments.GetValue(peerPool),
         Backlog = arguments.GetValue(backlog),

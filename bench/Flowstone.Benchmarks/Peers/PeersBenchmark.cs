@@ -18,7 +18,7 @@ static class PeersBenchmark
         await using var server = await BenchmarkServer.StartAsync(settings.Database);
         var report = await Report.BeginAsync("peers", settings, server);
         var database = await RunsDatabase.CreateAsync(server, settings);
-        await using var flowstone = new FlowstoneRuns(database, settings.Pool);
+        await using var flowstone = new FlowstoneRuns(database, settings);
         await using (var floor = new GroupCommitFloor(database, settings.FloorConnections[^1]))
         {
             Side[] own = [Whole(flowstone, RunsDatabase.Nodes), Whole(floor, RunsDatabase.Nodes)];

@@ -10,7 +10,7 @@ static class CallsBenchmark
         await using var server = await BenchmarkServer.StartAsync(settings.Database);
         var report = await Report.BeginAsync("calls", settings, server);
         var database = await RunsDatabase.CreateAsync(server, settings);
-        await using var flowstone = new TimedRuns(new FlowstoneRuns(database, settings.Pool));
+        await using var flowstone = new TimedRuns(new FlowstoneRuns(database, settings));
         await using var plain = new TimedRuns(await PlainNpgsql.ConnectAsync(database));
         await new Comparison(server, settings).RunAsync(1, [.. new[] { flowstone, plain }.Select(side => new InProcess(side.Name, side.WholeRun(RunsDatabase.Nodes)))]);
 

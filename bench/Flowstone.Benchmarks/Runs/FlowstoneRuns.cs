@@ -6,12 +6,12 @@ using Flowstone.Tenancy;
 namespace Flowstone.Benchmarks.Runs;
 
 /// <summary>Flowstone's public API, used as its documentation says.</summary>
-sealed class FlowstoneRuns(RunsDatabase database, int pool, string name = "flowstone") : IRunStore
+sealed class FlowstoneRuns(RunsDatabase database, Settings settings, string name = "flowstone") : IRunStore
 {
     static readonly string[] NodeIds = [.. Enumerable.Range(0, RunsDatabase.Nodes).Select(RunsDatabase.NodeId)];
     static readonly ClaimRequest One = new() { Worker = "bench", Limit = 1 };
 
-    readonly FlowstoneStore store = database.Store(pool);
+    readonly FlowstoneStore store = database.Store(settings);
     TenantScope? tenant;
 
     public string Name => name;

@@ -16,7 +16,7 @@ static class RunsBenchmark
         await using var server = await BenchmarkServer.StartAsync(settings.Database);
         var report = await Report.BeginAsync(nodes == 0 ? "jobs" : "runs", settings, server);
         var database = await RunsDatabase.CreateAsync(server, settings);
-        await using var flowstone = new FlowstoneRuns(database, settings.Pool);
+        await using var flowstone = new FlowstoneRuns(database, settings);
         await using var plain = await PlainNpgsql.ConnectAsync(database);
         var floors = settings.FloorConnections.Select(connections => new GroupCommitFloor(database, connections)).ToList();
         var table = new Table("in flight", "flowstone/s", "p50 ms", "p99 ms", "CPU ms", "floor/s", "CPU ms", "of the floor", "plain/s", "CPU ms", "of plain");

@@ -41,14 +41,17 @@ sealed record RunsDatabase(BenchmarkServer Server, string Name, Id<Tenant> Tenan
             }),
         })).Id;
 
+    public FlowstoneStore Store(Settings settings) => Store(Server, Name, settings.Pool, settings.Writers);
+
     public FlowstoneStore Store(int pool) => Store(Server, Name, pool);
 
     /// <summary>As a user gets it.</summary>
-    public static FlowstoneStore Store(BenchmarkServer server, string database, int pool) => new(
+    public static FlowstoneStore Store(BenchmarkServer server, string database, int pool, int writers = 1) => new(
         Microsoft.Extensions.Options.Options.Create(new FlowstoneOptions
         {
             ConnectionString = new NpgsqlConnectionStringBuilder(server.Application(database)) { Pooling = true }.ConnectionString,
             PoolMax = pool,
+            Writers = writers,
         }),
         TimeProvider.System);
 }

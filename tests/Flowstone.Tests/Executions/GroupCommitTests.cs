@@ -114,22 +114,26 @@ public sealed class GroupCommitTests(TestDatabase database)
     {
         var tenant = await database.NewTenantAsync();
         var app = new Flowstone.Data.Database(database.Source, TenantPolicies.AppRole);
-        var (kept, lost) = (await tenant.StartAndClaimAsync(), await tenant.StartAndClaimAsync());
-        await tenant.Scope.Executions.CancelAsync(lost.Execution.Id);
-        WriteGroup Group() => new([Renewal(kept), Renewal(lost)], tenant.Clock);
-        static RenewCall Renewal(ClaimedExecution claimed) => new(claimed.Lease, TimeSpan.FromMinutes(1));
+        var claimed = await tenant.StartAndClaimAsync();
+        StartCall Start(int? version) => new(new Execution
+        {
+            TenantId = tenant.Id, Id = Id<Execution>.New(tenant.Clock), WorkflowId = claimed.Execution.WorkflowId, WorkflowVersion = 0, Status = ExecutionStatus.Pending,
+            Trigger = ExecutionTrigger.Api, Priority = 0, CreatedAt = tenant.Clock.Now(), DueAt = tenant.Clock.Now(), Claims = 0,
+        }, new NewExecution { WorkflowId = claimed.Execution.WorkflowId, WorkflowVersion = version }, null, [], tenant.Clock.Now());
+        WriteGroup Group(params WriteCall[] calls) => new(calls, tenant.Clock);
+        RenewCall Renewal() => new(claimed.Lease, TimeSpan.FromMinutes(1));
 
         // The answer did not come, but the commit did.
-        var calls = new[] { Renewal(kept), Renewal(lost) };
-        var committed = new WriteGroup(calls, tenant.Clock);
+        StartCall[] starts = [Start(null), Start(7)];
+        var committed = Group([Renewal(), .. starts]);
         await committed.CommitAsync(app);
-        foreach (var call in calls)
-            call.Held = false;
+        foreach (var start in starts)
+            start.Version = null;
         Assert.True(await committed.FindOutcomeAsync(app));
-        Assert.Equal([true, false], calls.Select(call => call.Held));
+        Assert.Equal([1, null], starts.Select(start => start.Version));
 
         // Neither came; and what is still on its way comes too late.
-        var late = Group();
+        var late = Group(Renewal());
         Assert.False(await late.FindOutcomeAsync(app));
         await Assert.ThrowsAsync<ConflictException>(() => late.CommitAsync(app));
     }

@@ -625,15 +625,7 @@ namespace Flowstone.Data.Migrations
                         .HasColumnType("uuid")
                         .HasColumnName("group_id");
 
-                    b.Property<short>("Statement")
-                        .HasColumnType("smallint")
-                        .HasColumnName("statement");
-
-                    b.PrimitiveCollection<int[]>("Calls")
-                        .HasColumnType("integer[]")
-                        .HasColumnName("calls");
-
-                    b.HasKey("TenantId", "GroupId", "Statement")
+                    b.HasKey("TenantId", "GroupId")
                         .HasName("pk_write_marks");
 
                     b.ToTable("write_marks", "flowstone");

@@ -140,7 +140,7 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
             update flowstone.execution_queue q set visible_at = 'infinity', parked_for = coalesce(n.paused, f.name), worker = null,
                    failures = n.failures, holds = null
               from named n left join refused f on f.execution_id = n.execution_id
-             where q.ctid = n.place and q.execution_id = n.execution_id and q.tenant_id = n.tenant_id and (n.paused is not null or f.name is not null)
+             where q.ctid = n.place and (q.tenant_id = n.tenant_id) is true and (n.paused is not null or f.name is not null)
             returning n.tenant_id, n.holds),
         """;
 
@@ -178,15 +178,14 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
             update flowstone.execution_queue q set fence = q.fence + 1, worker = $7, visible_at = coalesce($6, now()) + $8, failures = n.failures,
                    holds = coalesce(n.holds, n.names)
               from named n
-             where q.ctid = n.place and q.execution_id = n.execution_id and q.tenant_id = n.tenant_id and n.paused is null
+             where q.ctid = n.place and (q.tenant_id = n.tenant_id) is true and n.paused is null
                {(limits ? "and n.execution_id not in (select execution_id from refused)" : "")}
-            returning q.tenant_id, q.execution_id, q.shard_key, q.fence, q.visible_at as lease_until, n.number, n.holds as held, n.names, n.lost, q.failures >= q.max_attempts as spent),
+            returning q.tenant_id, q.execution_id, q.workflow_id, q.shard_key, q.fence, q.visible_at as lease_until, n.number, n.holds as held, n.names, n.lost, q.failures >= q.max_attempts as spent),
         {(limits ? Counted : "")}
         begun as (
             update flowstone.executions e set status = 'RUNNING', started_at = coalesce(e.started_at, $6, now()), claims = t.fence, waiting_for = null
               from taken t
-             where e.tenant_id = t.tenant_id and e.id = t.execution_id and e.id = any(array(select execution_id from taken))
-               and e.id between (select execution_id from taken order by execution_id limit 1) and (select execution_id from taken order by execution_id desc limit 1)
+             where e.tenant_id = any(array[t.tenant_id]) and e.workflow_id = t.workflow_id and e.id = t.execution_id
                and e.status in ('PENDING', 'RUNNING', 'WAITING')
             returning {ExecutionRow.Columns}, t.shard_key, t.fence, t.lease_until, t.lost, t.spent, t.number)
         select s.number, s.found, s.visible_at, s.execution_id, e.*
@@ -234,8 +233,8 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
         const string Lose = """
             update flowstone.node_executions n set status = 'FAILED', reason = 'LOST_WORKER', finished_at = greatest(n.started_at, coalesce($5, now()))
               from unnest($1, $2, $3, $4) lost (tenant_id, execution_id, shard_key, fence)
-              join flowstone.execution_queue q on q.shard_key = lost.shard_key and q.execution_id = lost.execution_id and q.tenant_id = lost.tenant_id and q.fence = lost.fence
-             where n.tenant_id = lost.tenant_id and n.execution_id = lost.execution_id and n.finished_at is null
+              join flowstone.execution_queue q on q.shard_key = lost.shard_key and q.execution_id = lost.execution_id and (q.tenant_id = lost.tenant_id) is true and q.fence = lost.fence
+             where n.tenant_id = any(array[lost.tenant_id]) and n.execution_id = lost.execution_id and n.finished_at is null
             """;
         await app.TransactAsync(string.Join(',', leases.Select(l => l.TenantId).Distinct()), [new(Database.ByKeyOnly), new(Lose,
             P(leases.Select(l => l.TenantId.Value).ToArray()), P(leases.Select(l => l.ExecutionId.Value).ToArray()),

@@ -132,10 +132,8 @@ public sealed partial class ExecutionQueue
         }
         catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
         {
-            throw explained;
+            throw PostgresErrors.IsLostLease(explained) ? lease.Lost() : explained;
         }
-        if (call.Refusal is { } refusal)
-            throw refusal;
     }
 
     async ValueTask<(RecordCall Call, PayloadRows Rows)> PrepareAsync(

@@ -88,7 +88,8 @@ sealed class GroupCommit : IAsyncDisposable
         }
     }
 
-    async Task CommitAsync(List<WriteCall> calls, int collisions = 0)
+    /// <param name="asked">Whether it was asked which leases are lost.</param>
+    async Task CommitAsync(List<WriteCall> calls, int collisions = 0, bool asked = false)
     {
         if (thoroughSince != 0 && Stopwatch.GetElapsedTime(thoroughSince) < thoroughFor)
             foreach (var call in calls)
@@ -105,6 +106,8 @@ sealed class GroupCommit : IAsyncDisposable
             switch (await FindOutcomeAsync(group))
             {
                 case true:
+                    foreach (var renewal in calls.OfType<RenewCall>())
+                        renewal.Fail(error);   // whether it was held is not known, and soon asked again
                     Complete();
                     break;
                 case false:
@@ -117,24 +120,44 @@ sealed class GroupCommit : IAsyncDisposable
         }
         catch (UnavailableException error) when (PostgresErrors.IsCollision(error) && collisions < MostCollisions)
         {
-            await CommitAsync(calls, collisions + 1);
+            await CommitAsync(calls, collisions + 1, asked);
         }
-        catch (ConflictException) when (calls.Exists(call => call is FinishCall { Thorough: false }))
+        catch (ConflictException) when (!asked)
         {
-            // Perhaps something was to be closed or given back. Where that is so, it will be so again soon.
-            thoroughSince = Stopwatch.GetTimestamp();
-            await CommitAsync(calls);
+            // Mostly a lease was lost. Or something is to be closed or given back: where that is so, it will be so again soon.
+            await CommitTheRestAsync();
         }
         catch (Exception error) when (calls.Count > 1 && error is not UnavailableException)
         {
             // One of them is bad and took the rest with it; nothing was stored. Halves of halves find it, in the same order.
-            await CommitAsync(calls[..(calls.Count / 2)]);
-            await CommitAsync(calls[(calls.Count / 2)..]);
+            await CommitAsync(calls[..(calls.Count / 2)], asked: true);
+            await CommitAsync(calls[(calls.Count / 2)..], asked: true);
         }
         catch (Exception error)
         {
             // Handled where the calls are awaited: each gets the error as its own.
             Fail(error);
+        }
+
+        async Task CommitTheRestAsync()
+        {
+            IReadOnlyList<LeasedCall> lost;
+            try
+            {
+                lost = await group.FindLostAsync(database);
+            }
+            catch (Exception error)
+            {
+                Fail(error);
+                return;
+            }
+            foreach (var call in lost)
+                call.Fail(call.Lease.Lost());
+            if (calls.OfType<FinishCall>().Any(end => !end.Thorough))
+                thoroughSince = Stopwatch.GetTimestamp();
+            var rest = calls.Except(lost).ToList();
+            if (rest.Count > 0)
+                await CommitAsync(rest, asked: true);
         }
 
         void Complete()

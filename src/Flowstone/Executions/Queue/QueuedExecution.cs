@@ -59,17 +59,12 @@ sealed record ExecutionKey : ITenantOwned
 }
 
 /// <summary>
-/// Says that a group of writes was committed, and which of its calls took effect: read when the connection is lost before the answer
-/// came. A group whose outcome is asked for before it commits finds its mark taken, and cannot commit any more.
+/// Says that a group of writes was committed: asked for when the connection is lost before the answer came. A group whose outcome is asked for before it commits finds its mark taken, and cannot commit any more.
 /// </summary>
 sealed record WriteMark : ITenantOwned
 {
     public required Id<Tenant> TenantId { get; init; }
     public required Guid GroupId { get; init; }
-    public required short Statement { get; init; }
-
-    /// <summary>The numbers of the calls that took effect; for starts, each followed by the version.</summary>
-    public int[]? Calls { get; init; }
 }
 
 /// <summary>Something that an execution waits for, or will: it is kept until then.</summary>
@@ -134,7 +129,7 @@ sealed class WriteMarkMapping : IEntityTypeConfiguration<WriteMark>
     public void Configure(EntityTypeBuilder<WriteMark> mark)
     {
         mark.ToTable("write_marks");
-        mark.HasKey(m => new { m.TenantId, m.GroupId, m.Statement });
+        mark.HasKey(m => new { m.TenantId, m.GroupId });
     }
 }
 

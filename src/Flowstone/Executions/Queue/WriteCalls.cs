@@ -21,8 +21,8 @@ abstract class WriteCall(Id<Tenant> tenantId, Id<Execution> executionId, Payload
     /// <summary>The payloads that it brings; null if none.</summary>
     public PayloadRows? Payloads => payloads;
 
-    /// <summary>What the database said of it, if it said nothing: then the lease was lost, say.</summary>
-    public abstract FlowstoneException? Refusal { get; }
+    /// <summary>Why a committed group did nothing for it; null if it did.</summary>
+    public virtual FlowstoneException? Refusal => null;
 
     public bool TrySend() => Interlocked.CompareExchange(ref state, Sent, Waiting) == Waiting;
 
@@ -50,6 +50,10 @@ sealed class StartCall(Execution execution, NewExecution request, PayloadRows? p
     public Execution Execution => execution;
     public NewExecution Request => request;
     public IReadOnlyList<(string Name, byte[] Value)> Attributes => attributes;
+
+    /// <summary>Whether it asks for more than most do.</summary>
+    public bool Special => request is not { WorkflowVersion: null, DueAt: null, DedupKey: null, Concurrency: null } || execution is not { ParentId: null, Detached: false };
+
     public DateTimeOffset? DedupUntil => request.DedupKey is null ? null : now + request.DedupWindow;
 
     /// <summary>The version that was started; null if there is none, or if the dedup key was taken.</summary>
@@ -65,11 +69,6 @@ sealed class StartCall(Execution execution, NewExecution request, PayloadRows? p
 abstract class LeasedCall(ExecutionLease lease, PayloadRows? payloads = null) : WriteCall(lease.TenantId, lease.ExecutionId, payloads)
 {
     public ExecutionLease Lease => lease;
-
-    /// <summary>Whether the lease's fencing number was still the right one.</summary>
-    public bool Held { get; set; }
-
-    public override FlowstoneException? Refusal => Held ? null : lease.Lost();
 }
 
 /// <summary>Records steps.</summary>
@@ -96,4 +95,9 @@ sealed class FinishCall(ExecutionLease lease, ExecutionOutcome outcome, PayloadR
 sealed class RenewCall(ExecutionLease lease, TimeSpan duration) : LeasedCall(lease)
 {
     public TimeSpan Duration => duration;
+
+    /// <summary>Whether the lease's fencing number was still the right one.</summary>
+    public bool Held { get; set; }
+
+    public override FlowstoneException? Refusal => Held ? null : Lease.Lost();
 }

@@ -1,9 +1,7 @@
-using System.Collections.Concurrent;
 using System.Text.RegularExpressions;
 using Flowstone.Executions;
 using Flowstone.Tenancy;
 using Flowstone.Workflows;
-using Microsoft.Extensions.Logging;
 using Npgsql;
 
 namespace Flowstone.Tests.Executions.Search;
@@ -37,7 +35,7 @@ public sealed partial class PlanTests(PlanTests.FilledDatabase filled) : IClassF
     public Task What_can_be_retried_walks_the_index_of_what_did_not_succeed() => UsesAsync("ix_executions_unsuccessful", e => e.ListAsync(new() { Retryable = true }, null, 50));
 
     [Fact]
-    public Task What_is_unfinished_comes_from_the_queue() => UsesAsync("pk_execution_queue", e => e.ListAsync(new() { Statuses = [ExecutionStatus.Pending] }, null, 50));
+    public Task What_is_unfinished_comes_from_the_queue() => UsesAsync("ix_execution_queue_claim", e => e.ListAsync(new() { Statuses = [ExecutionStatus.Pending] }, null, 50));
 
     [Fact]
     public Task What_a_user_started_has_an_index() => UsesAsync("ix_executions_by_user", e => e.ListAsync(new() { StartedBy = new(filled.Somebody) }, null, 50));
@@ -110,15 +108,7 @@ public sealed partial class PlanTests(PlanTests.FilledDatabase filled) : IClassF
         public async ValueTask InitializeAsync()
         {
             var copy = await database.NewDatabaseAsync();
-            await database.ExecuteAsync(copy, $"""
-                alter database {copy} set session_preload_libraries = 'auto_explain';
-                alter database {copy} set auto_explain.log_min_duration = 0;
-                alter database {copy} set auto_explain.log_nested_statements = on;
-                alter database {copy} set auto_explain.log_level = 'notice';
-                """);
-            var settings = new NpgsqlDataSourceBuilder(database.AppConnectionString(copy) + ";Maximum Pool Size=1;Max Auto Prepare=64;Auto Prepare Min Usages=2");
-            settings.UseLoggerFactory(LoggerFactory.Create(logging => logging.SetMinimumLevel(LogLevel.Debug).AddProvider(log)));
-            source = settings.Build();
+            source = await log.ConnectAsync(database, copy);
             var store = new FlowstoneStore(source, TimeProvider.System);
             var tenants = new List<TenantScope>();
             for (var i = 0; i < 4; i++)
@@ -172,31 +162,5 @@ public sealed partial class PlanTests(PlanTests.FilledDatabase filled) : IClassF
         }
 
         public async ValueTask DisposeAsync() => await source.DisposeAsync();
-    }
-
-    sealed class PlanLog : ILoggerProvider, ILogger
-    {
-        readonly ConcurrentQueue<string> plans = new();
-
-        public List<string> Take()
-        {
-            var taken = new List<string>();
-            while (plans.TryDequeue(out var plan))
-                taken.Add(plan);
-            return taken;
-        }
-
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter)
-        {
-            if (formatter(state, exception) is var text && text.Contains("  plan:", StringComparison.Ordinal))
-                plans.Enqueue(text);
-        }
-
-        public ILogger CreateLogger(string categoryName) => this;
-        public bool IsEnabled(LogLevel logLevel) => true;
-        public IDisposable? BeginScope<TState>(TState state) where TState : notnull => null;
-        public void Dispose()
-        {
-        }
     }
 }

@@ -1,0 +1,73 @@
+using System.Text.RegularExpressions;
+using Flowstone.Executions;
+using Flowstone.Tenancy;
+using Flowstone.Workflows;
+
+namespace Flowstone.Tests.Executions;
+
+/// <summary>
+/// The plans of claims and group commit are made once and serve for all. The worst moment to make them is here: all tables are empty and
+/// were vacuumed, so that to the planner a scan of a whole index costs what a look-up does.
+/// </summary>
+public sealed partial class HotPathPlanTests(TestDatabase database)
+{
+    [Fact]
+    public async Task Plans_made_on_empty_tables_look_up_by_whole_keys()
+    {
+        var name = await database.NewDatabaseAsync();
+        var log = new PlanLog();
+        await using var source = await log.ConnectAsync(database, name);
+        var store = new FlowstoneStore(source, TimeProvider.System);
+        var tenant = store.Tenant((await store.Tenants.CreateAsync("t", "Test")).Id, Actor.System("test"));
+        var workflow = (await tenant.Workflows.CreateAsync(new NewWorkflow { Definition = TestTenant.Definition() })).Id;
+        await database.ExecuteAsync(name, "vacuum analyze");
+        log.Take();
+
+        for (var i = 0; i < 3; i++)
+            await RunAsync(store, tenant, workflow);
+
+        var plans = string.Join('\n', log.Take());
+        var scans = Scan().Matches(plans).Select(match => (Table: Partition().Replace(match.Groups[2].Value, ""), Index: match.Groups[1].Value, Condition: match.Groups[3].Value)).ToHashSet();
+        Assert.DoesNotContain(scans, scan => !Exact(scan.Table, scan.Index, scan.Condition));
+        Assert.DoesNotMatch(WholeTable(), plans);
+        Assert.Superset(new HashSet<string> { "execution_queue", "executions", "node_executions" }, scans.Select(scan => scan.Table).ToHashSet());
+    }
+
+    static bool Exact(string table, string index, string condition)
+    {
+        return (table, index) switch
+        {
+            ("executions", _) => Compares("tenant_id", index.Contains("workflow", StringComparison.Ordinal) ? "workflow_id" : "", "id"),
+            ("node_executions", _) => Compares("tenant_id", "execution_id"),
+            ("execution_queue", "ix_execution_queue_claim") => !Compares("execution_id"),   // walked in its order
+            ("execution_queue", _) => Compares("shard_key", "execution_id"),
+            _ => true,   // few rows
+        };
+
+        bool Compares(params string[] columns) => Array.TrueForAll(columns, column => condition.Contains($"({column} =", StringComparison.Ordinal) || column == "");
+    }
+
+    static async Task RunAsync(FlowstoneStore store, TenantScope tenant, Id<Workflow> workflow)
+    {
+        await tenant.Executions.StartAsync(new NewExecution { WorkflowId = workflow });
+        await tenant.Executions.StartAsync(new NewExecution { WorkflowId = workflow, WorkflowVersion = 1, Concurrency = new("key", 5), Input = new(new byte[100]) });
+        foreach (var claimed in await store.Queue.ClaimAsync(new ClaimRequest { Worker = "test" }))
+        {
+            await store.Queue.RecordAsync(claimed.Lease, [new() { NodeId = "n0" }], []);
+            await store.Queue.RecordAsync(claimed.Lease, [new() { NodeId = "n1" }, new() { NodeId = "n1", Attempt = 2 }],
+                [new() { NodeId = "n0", Status = ExecutionStatus.Success }, new() { NodeId = "n1", Status = ExecutionStatus.Failed, Error = "It failed." }]);
+            Assert.Empty(await store.Queue.RenewAsync([claimed.Lease], TimeSpan.FromMinutes(1)));
+            await store.Queue.FinishAsync(claimed.Lease, new() { Status = ExecutionStatus.Success });
+        }
+    }
+
+    // A scan of an index, and its condition, if there is one.
+    [GeneratedRegex(@"Index (?:Only )?Scan(?: Backward)? using (\w+) on (\w+)[^\n]*\n(?:\s+Index Cond: ([^\n]*))?")]
+    private static partial Regex Scan();
+
+    [GeneratedRegex(@"_\d{8}$")]
+    private static partial Regex Partition();
+
+    [GeneratedRegex(@"(?:Seq Scan|Bitmap Index Scan) on \w*(?:execution|payload)")]
+    private static partial Regex WholeTable();
+}
