@@ -13,6 +13,9 @@ static class PostgresErrors
     public static bool IsCollision(Exception error)
         => error.InnerException is PostgresException { SqlState: PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected };
 
+    /// <summary>Whether it is ClaimLine's guard that says so.</summary>
+    public static bool IsLimitedClaim(Exception error) => error.InnerException is PostgresException { SqlState: PostgresErrorCodes.InvalidArgumentForPowerFunction };
+
     /// <summary>Whether it is WriteGroup's guard that says so.</summary>
     public static bool IsLostLease(Exception error) => error.InnerException is PostgresException { SqlState: PostgresErrorCodes.InvalidArgumentForLogarithm };
 
@@ -45,6 +48,7 @@ static class PostgresErrors
         PostgresErrorCodes.InvalidPassword or PostgresErrorCodes.InvalidAuthorizationSpecification
             => new UnavailableException("The database refuses the user or the password: check DATABASE_URL; run 'flowstone migrate' if the user is yet to be made.", error),
         PostgresErrorCodes.DuplicateDatabase => new ConflictException("The database is there already.", error),
+        PostgresErrorCodes.InvalidArgumentForPowerFunction => new ConflictException("Pauses or limits are in the way of a claim.", error), // ClaimLine, which asks again
         PostgresErrorCodes.InvalidArgumentForLogarithm => new ConflictException("A lease is lost: another worker took over, or the execution was cancelled. Nothing of the call was stored.", error), // WriteGroup.Lock
         PostgresErrorCodes.DivisionByZero => new ConflictException("A step finishes that was not started or has finished, or the execution does not run; nothing of the call was stored.", error), // the guards of ExecutionQueue
         PostgresErrorCodes.ForeignKeyViolation => new InvalidInputException(Subject(error), "refers to something that is not there, or is still referred to."),

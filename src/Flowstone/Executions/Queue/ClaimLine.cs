@@ -7,11 +7,11 @@ using static Flowstone.Data.Sql;
 namespace Flowstone.Executions;
 
 /// <summary>
-/// Claims for all who ask: those who ask while a claim is under way are served together by the next. Each claim is one transaction in
-/// one round trip, at the lanes where work is known to be (<see cref="QueueLanes"/>).
+/// Claims for all who ask: those who ask while a claim is under way are served together by the next. Each claim is one statement, with
+/// whatever else is written just then, at the lanes where work is known to be (<see cref="QueueLanes"/>).
 /// </summary>
 /// <param name="bury">Ends an execution whose attempts are spent.</param>
-sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueLanes lanes, Func<ExecutionLease, Task> bury)
+sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimeProvider clock, QueueLanes lanes, Func<ExecutionLease, Task> bury)
 {
     const int MostTenants = 16;
 
@@ -156,7 +156,7 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
     static readonly string Claim = ClaimText(limits: false);
     static readonly string ClaimWithLimits = ClaimText(limits: true);
 
-    // Without limits, dividing by zero tells that there are some.
+    // Without limits, the root of -1 tells that there are some.
     static string ClaimText(bool limits) => $"""
         with due as materialized (
             select d.*, l.number from unnest($1, $2, $3, $4, $5) with ordinality l (tenant_id, priority, visible_from, id_from, quota, number), lateral (
@@ -188,8 +188,8 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
              where e.tenant_id = any(array[t.tenant_id]) and e.workflow_id = t.workflow_id and e.id = t.execution_id
                and e.status in ('PENDING', 'RUNNING', 'WAITING')
             returning {ExecutionRow.Columns}, t.shard_key, t.fence, t.lease_until, t.lost, t.spent, t.number)
-        select s.number, s.found, s.visible_at, s.execution_id, e.*
-          from (select number, count(*)::int / {(limits ? "1" : "case when bool_or(paused is not null or names is not null) then 0 else 1 end")} as found, max(visible_at) as visible_at,
+        select 5, s.number, s.found, s.visible_at, s.execution_id, e.*
+          from (select number, count(*)::int{(limits ? "" : " + sqrt(case when bool_or(paused is not null or names is not null) then -1 else 0 end)::int")} as found, max(visible_at) as visible_at,
                        (array_agg(execution_id order by visible_at desc, execution_id desc))[1] as execution_id from named group by number) s
           left join begun e on e.number = s.number
         """;
@@ -200,22 +200,10 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
         var seen = new (int Count, (DateTimeOffset, Guid) Last)[chosen.Count];
         var taken = new List<(ClaimedExecution Claimed, bool Lost, bool Spent)>();
         var limited = chosen.Exists(c => c.Lane.Limited);
-        await app.TransactAsync(string.Join(',', chosen.Select(c => c.Lane.TenantId)), [new(Database.ByKeyOnly), new(limited ? ClaimWithLimits : Claim,
-        [
-            Column(c => c.Lane.TenantId.Value), Column(c => c.Lane.Priority), Column(c => c.Lane.From.VisibleAt), Column(c => c.Lane.From.Id), Column(c => c.Quota),
-            P(now), P(request.Worker), P(request.Lease),
-        ])], row =>
-        {
-            const int First = 4, Next = First + ExecutionRow.Count;
-            if (row.FieldCount < Next)
-                return;   // the settings' own row
-            seen[row.GetInt64(0) - 1] = (row.GetInt32(1), (row.GetFieldValue<DateTimeOffset>(2), row.GetGuid(3)));
-            if (row.IsDBNull(First))
-                return;
-            var execution = ExecutionRow.Read(row, First);
-            var lease = new ExecutionLease(execution.TenantId, execution.Id, row.GetGuid(Next), row.GetInt32(Next + 1));
-            taken.Add((new ClaimedExecution(lease, execution, row.GetFieldValue<DateTimeOffset>(Next + 2)), row.GetBoolean(Next + 3), row.GetBoolean(Next + 4)));
-        }, CancellationToken.None);
+        if (limited)   // by itself: it locks limits, as ends do before it in their groups
+            await app.TransactAsync(string.Join(',', chosen.Select(c => c.Lane.TenantId)), [new(Database.ByKeyOnly), Begin().Statement], Read, CancellationToken.None);
+        else
+            await writes.WriteAsync(new ClaimCall(chosen.ConvertAll(c => c.Lane.TenantId), Begin), CancellationToken.None);
         for (var i = 0; i < chosen.Count; i++)
             lanes.Claimed(chosen[i].Lane, chosen[i].Quota, chosen[i].News, seen[i].Count, seen[i].Last, Now);
         if (taken.Exists(t => t.Lost))
@@ -223,6 +211,30 @@ sealed class ClaimLine(Database app, Database worker, TimeProvider clock, QueueL
         claimed.AddRange(taken.Where(t => !t.Spent).Select(t => t.Claimed).OrderBy(c => c.Execution.DueAt));
         foreach (var dead in taken.Where(t => t.Spent))
             await bury(dead.Claimed.Lease);
+
+        (Statement Statement, Action<NpgsqlDataReader> Read) Begin()
+        {
+            Array.Clear(seen);
+            taken.Clear();
+            return (new Statement(limited ? ClaimWithLimits : Claim,
+            [
+                Column(c => c.Lane.TenantId.Value), Column(c => c.Lane.Priority), Column(c => c.Lane.From.VisibleAt), Column(c => c.Lane.From.Id), Column(c => c.Quota),
+                P(now), P(request.Worker), P(request.Lease),
+            ]), Read);
+        }
+
+        void Read(NpgsqlDataReader row)
+        {
+            const int First = 5, Next = First + ExecutionRow.Count;
+            if (row.GetInt32(0) != WriteGroup.Claimed)
+                return;   // the settings' own row
+            seen[row.GetInt64(1) - 1] = (row.GetInt32(2), (row.GetFieldValue<DateTimeOffset>(3), row.GetGuid(4)));
+            if (row.IsDBNull(First))
+                return;
+            var execution = ExecutionRow.Read(row, First);
+            var lease = new ExecutionLease(execution.TenantId, execution.Id, row.GetGuid(Next), row.GetInt32(Next + 1));
+            taken.Add((new ClaimedExecution(lease, execution, row.GetFieldValue<DateTimeOffset>(Next + 2)), row.GetBoolean(Next + 3), row.GetBoolean(Next + 4)));
+        }
 
         NpgsqlParameter Column<T>(Func<(QueueLane Lane, int Quota, int News), T> pick) => P(chosen.Select(pick).ToArray());
     }

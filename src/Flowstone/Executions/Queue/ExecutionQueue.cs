@@ -23,7 +23,7 @@ public sealed partial class ExecutionQueue
     internal ExecutionQueue(Database app, Database worker, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes, QueueNews news)
     {
         (this.app, this.clock, this.nodes, this.payloads, this.writes, this.lanes, this.news) = (app, clock, nodes, payloads, writes, lanes, news);
-        claims = new ClaimLine(app, worker, clock, lanes, lease => FinishAsync(lease, new ExecutionOutcome
+        claims = new ClaimLine(app, worker, writes, clock, lanes, lease => FinishAsync(lease, new ExecutionOutcome
         {
             Status = ExecutionStatus.Failed,
             Reason = Execution.DeadLetter,

@@ -106,8 +106,8 @@ sealed class GroupCommit : IAsyncDisposable
             switch (await FindOutcomeAsync(group))
             {
                 case true:
-                    foreach (var renewal in calls.OfType<RenewCall>())
-                        renewal.Fail(error);   // whether it was held is not known, and soon asked again
+                    foreach (var call in calls.Where(call => call is RenewCall or ClaimCall))
+                        call.Fail(error);   // what the database said is not known; it will be asked again
                     Complete();
                     break;
                 case false:
@@ -121,6 +121,12 @@ sealed class GroupCommit : IAsyncDisposable
         catch (UnavailableException error) when (PostgresErrors.IsCollision(error) && collisions < MostCollisions)
         {
             await CommitAsync(calls, collisions + 1, asked);
+        }
+        catch (ConflictException error) when (calls.Count > 1 && PostgresErrors.IsLimitedClaim(error))
+        {
+            foreach (var claim in calls.OfType<ClaimCall>())
+                claim.Fail(error);
+            await CommitAsync([.. calls.Where(call => call is not ClaimCall)], collisions, asked);
         }
         catch (ConflictException) when (!asked)
         {

@@ -28,10 +28,10 @@ static class QueueSql
         unparked as (
             update flowstone.execution_queue q set visible_at = coalesce({now}, now()), parked_for = null
               from freed, lateral (
-                   select p.shard_key, p.execution_id from flowstone.execution_queue p
-                    where p.tenant_id = freed.tenant_id and p.parked_for = freed.name
+                   select p.ctid as place from flowstone.execution_queue p
+                    where p.tenant_id = any(array[freed.tenant_id]) and p.parked_for = freed.name
                     order by p.priority desc limit greatest(freed.room, 0) for update skip locked) next
-             where q.shard_key = next.shard_key and q.execution_id = next.execution_id and q.tenant_id = freed.tenant_id
+             where q.ctid = next.place and (q.tenant_id = freed.tenant_id) is true
             returning q.tenant_id, q.priority)
         """;
 }

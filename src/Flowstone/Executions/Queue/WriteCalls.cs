@@ -1,5 +1,6 @@
 using Flowstone.Data;
 using Flowstone.Tenancy;
+using Npgsql;
 
 namespace Flowstone.Executions;
 
@@ -100,4 +101,13 @@ sealed class RenewCall(ExecutionLease lease, TimeSpan duration) : LeasedCall(lea
     public bool Held { get; set; }
 
     public override FlowstoneException? Refusal => Held ? null : Lease.Lost();
+}
+
+/// <summary>Claims what is due, after whatever else the group writes: another transaction would wait for another flush of the log.</summary>
+/// <param name="tenants">Whose lanes are looked at; at least one.</param>
+/// <param name="begin">Is called for each try: what is sent, which tells of itself by rows that begin with <see cref="WriteGroup.Claimed"/>, and what reads them.</param>
+sealed class ClaimCall(IReadOnlyList<Id<Tenant>> tenants, Func<(Statement Statement, Action<NpgsqlDataReader> Read)> begin) : WriteCall(tenants[0], default)
+{
+    public IReadOnlyList<Id<Tenant>> Tenants => tenants;
+    public (Statement Statement, Action<NpgsqlDataReader> Read) Begin() => begin();
 }

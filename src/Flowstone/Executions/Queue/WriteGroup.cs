@@ -15,6 +15,9 @@ sealed class WriteGroup
 {
     const int Started = 0, Renewed = 1, Unparked = 4;   // 3: nothing to learn
 
+    /// <summary>What a claim's rows begin with.</summary>
+    public const int Claimed = 5;
+
     // How these statements find rows by their keys, whatever the planner believes: one plan serves for all, also when it was made while a table
     // was empty, where every index costs the same. "tenant_id = any(array[…])" is a condition for the index like any other, but none to sort by:
     // then a scan of the whole index is not considered. "(tenant_id = …) is true" is none for an index: else one that has the tenant, but not
@@ -68,7 +71,7 @@ sealed class WriteGroup
         var special = StartColumns;
         var attributes = special + (has.Special ? SpecialColumns : 0);
         var bodies = attributes + (has.Attributes ? AttributeColumns : 0);
-        var from = has.Special
+        var asked = has.Special
             ? $"""
                 unnest({List(0, 11)}, {List(special, SpecialColumns)})
                    a (call, tenant_id, id, workflow_id, trigger, priority, started_by, created_at, input, max_retries, max_attempts,
@@ -87,7 +90,7 @@ sealed class WriteGroup
                  where w.tenant_id = a.tenant_id and w.id = a.workflow_id offset 0) v
             """;
         return $"""
-            with {(has.Dedup ? "valid" : "accepted")} as materialized (select a.*, v.* from {from}),
+            with {(has.Dedup ? "valid" : "accepted")} as materialized (select a.*, v.* from {asked}),
             {(has.Dedup ? DedupParts : "")}
             run as (
                 insert into flowstone.executions (tenant_id, id, workflow_id, workflow_version, status, trigger, priority, started_by, created_at, due_at, claims, input,
@@ -227,6 +230,7 @@ sealed class WriteGroup
     readonly List<FinishCall> ends = [];
     readonly List<(RenewCall Call, int Number)> renewals = [];
     readonly List<LeasedCall> leased = [];
+    readonly (Statement Statement, Action<NpgsqlDataReader> Read)? claim;
     readonly List<Step> begun = [];
     readonly List<Step> whole = [];
     readonly List<Step> finished = [];
@@ -259,6 +263,10 @@ sealed class WriteGroup
                     ends.Add(end);
                     leased.Add(end);
                     break;
+                case ClaimCall call:
+                    owners.UnionWith(call.Tenants);
+                    claim = call.Begin();
+                    break;
                 case RecordCall record:
                     leased.Add(record);
                     foreach (var row in record.Writes.Rows)
@@ -282,7 +290,9 @@ sealed class WriteGroup
 
     public async Task CommitAsync(Database database)
     {
-        await database.TransactAsync(tenants, [new(Open, P(calls[0].TenantId), P(id)), .. Statements()], Learn, CancellationToken.None);
+        // Nobody asks for the outcome of a claim: what it took comes back when the lease has run out.
+        var open = calls is [ClaimCall] ? new Statement(Database.ByKeyOnly) : new Statement(Open, P(calls[0].TenantId), P(id));
+        await database.TransactAsync(tenants, [open, .. Statements()], Learn, CancellationToken.None);
         AddQueued();
     }
 
@@ -311,6 +321,8 @@ sealed class WriteGroup
             statements.Add(FinishStatement());
         if (ends.Count > 0)
             statements.Add(EndStatement());
+        if (claim is { } claiming)
+            statements.Add(claiming.Statement);
         return statements;
     }
 
@@ -350,6 +362,9 @@ sealed class WriteGroup
                 break;
             case Renewed:
                 ((RenewCall)calls[row.GetInt32(1)]).Held = true;
+                break;
+            case Claimed:
+                claim!.Value.Read(row);
                 break;
             case Unparked:
                 Queued.Add(new QueuedWork(new(row.GetGuid(2)), (short)row.GetInt32(1), null));
