@@ -425,9 +425,7 @@ ALTER TABLE ONLY flowstone.workflows FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE flowstone.write_marks (
     tenant_id uuid NOT NULL,
-    group_id uuid NOT NULL,
-    statement smallint NOT NULL,
-    calls integer[]
+    group_id uuid NOT NULL
 )
 WITH (autovacuum_vacuum_scale_factor='0.05', autovacuum_vacuum_threshold='5000', autovacuum_vacuum_cost_delay='0');
 
@@ -494,7 +492,7 @@ ALTER TABLE ONLY flowstone.workflows
     ADD CONSTRAINT pk_workflows PRIMARY KEY (tenant_id, id);
 
 ALTER TABLE ONLY flowstone.write_marks
-    ADD CONSTRAINT pk_write_marks PRIMARY KEY (tenant_id, group_id, statement);
+    ADD CONSTRAINT pk_write_marks PRIMARY KEY (tenant_id, group_id);
 
 CREATE INDEX ix_execution_attributes_by_value ON ONLY flowstone.execution_attributes USING btree (tenant_id, workflow_id, name, value, execution_id DESC);
 
@@ -599,45 +597,45 @@ ALTER TABLE flowstone.team_members ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.teams ENABLE ROW LEVEL SECURITY;
 
-CREATE POLICY tenant ON flowstone.execution_attributes USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.execution_attributes USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.execution_deltas USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.execution_deltas USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.execution_keys USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.execution_keys USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.execution_limits USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.execution_limits USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.execution_queue USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.execution_queue USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.execution_signals USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.execution_signals USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.execution_statistics USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.execution_statistics USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.executions USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.executions USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.node_executions USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.node_executions USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.payloads USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.payloads USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.team_members USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.team_members USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.teams USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.teams USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.tenants USING ((id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.tenants USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.user_emails USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.user_emails USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.user_logins USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.user_logins USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.user_sessions USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.user_sessions USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.users USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.users USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.workflow_versions USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.workflow_versions USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.workflows USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.workflows USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
-CREATE POLICY tenant ON flowstone.write_marks USING ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[]))) WITH CHECK ((tenant_id = ANY ((string_to_array(current_setting('flowstone.tenants'::text, true), ','::text))::uuid[])));
+CREATE POLICY tenant ON flowstone.write_marks USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 ALTER TABLE flowstone.tenants ENABLE ROW LEVEL SECURITY;
 
