@@ -34,8 +34,17 @@ public sealed partial class ExecutionRepository
         if (start.Version is { } version)
             return start.Execution with { WorkflowVersion = version };
         // The dedup key was taken, or there is no such workflow.
-        return await FindByDedupKeyAsync(request.DedupKey!, cancellationToken) ?? throw start.NoWorkflow;
+        if (await FindByDedupKeyAsync(request.DedupKey!, cancellationToken) is { } first)
+            return first;
+        return await ForgetDedupKeyAsync(request.DedupKey!, cancellationToken) ? await StartAsync(request, cancellationToken) : throw start.NoWorkflow;
     }
+
+    /// <summary>Deletes a key that has outlived its window or its execution, which may be kept for a shorter time.</summary>
+    async Task<bool> ForgetDedupKeyAsync(string key, CancellationToken cancellationToken)
+        => await database.ExecuteAsync("""
+            delete from flowstone.execution_keys k where k.tenant_id = $1 and k.key = $2
+               and (k.expires_at <= coalesce($3, now()) or not exists (select from flowstone.executions e where e.tenant_id = $1 and e.id = k.execution_id))
+            """, [P(key), P(DatabaseNow(clock))], cancellationToken) > 0;
 
     async ValueTask<StartCall> PrepareAsync(NewExecution request, CancellationToken cancellationToken)
     {

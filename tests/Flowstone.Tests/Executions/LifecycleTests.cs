@@ -25,6 +25,20 @@ public sealed class LifecycleTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task A_dedup_key_whose_execution_is_gone_starts_another()
+    {
+        var tenant = await database.NewTenantAsync();
+        NewExecution request = new() { WorkflowId = (await tenant.CreateWorkflowAsync()).Id, DedupKey = "order-18", DedupWindow = TimeSpan.FromDays(30) };
+        var first = await tenant.Scope.Executions.StartAsync(request);
+        await database.ExecuteAsync("flowstone_test", $"delete from flowstone.executions where id = '{first.Id}'");
+
+        var second = await tenant.Scope.Executions.StartAsync(request);
+
+        Assert.NotEqual(first.Id, second.Id);
+        Assert.Equal(second.Id, (await tenant.Scope.Executions.StartAsync(request)).Id);
+    }
+
+    [Fact]
     public async Task What_is_given_back_waits_longer_each_time_and_ends_as_a_dead_letter_that_can_be_redriven()
     {
         var tenant = await database.NewTenantAsync();
