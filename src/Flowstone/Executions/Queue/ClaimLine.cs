@@ -97,11 +97,15 @@ sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimePr
         var trustedFor = lookTook * 20 is var slow && slow > lookAgain ? slow < lookAgainAtLatest ? slow : lookAgainAtLatest : lookAgain;
         if (lookedAt == 0 || Stopwatch.GetElapsedTime(lookedAt) > trustedFor)
             await LookAsync(request.TenantId);
+        var emptied = new HashSet<QueueLane>();   // what came since is for the next who asks: whoever has something to do need not wait for more
+        var mayLook = true;
         while (claimed.Count < limit)
         {
             var chosen = lanes.Choose(request.TenantId, limit - claimed.Count, MostTenants, Now);
-            if (chosen.Count == 0 && claimed.Count == 0 && MayLook())
+            chosen.RemoveAll(c => emptied.Contains(c.Lane));
+            if (chosen.Count == 0 && claimed.Count == 0 && mayLook && MayLook())
             {
+                mayLook = false;
                 await LookAsync(request.TenantId);
                 chosen = lanes.Choose(request.TenantId, limit, MostTenants, Now);
             }
@@ -109,7 +113,7 @@ sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimePr
                 break;
             try
             {
-                await ClaimAsync(request, chosen, claimed);
+                await ClaimAsync(request, chosen, claimed, emptied);
             }
             catch (ConflictException) when (!chosen.Exists(c => c.Lane.Limited))
             {
@@ -194,7 +198,7 @@ sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimePr
           left join begun e on e.number = s.number
         """;
 
-    async Task ClaimAsync(ClaimRequest request, List<(QueueLane Lane, int Quota, int News)> chosen, List<ClaimedExecution> claimed)
+    async Task ClaimAsync(ClaimRequest request, List<(QueueLane Lane, int Quota, int News)> chosen, List<ClaimedExecution> claimed, HashSet<QueueLane> emptied)
     {
         var now = ExecutionRepository.DatabaseNow(clock);
         var seen = new (int Count, (DateTimeOffset, Guid) Last)[chosen.Count];
@@ -205,7 +209,11 @@ sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimePr
         else
             await writes.WriteAsync(new ClaimCall(chosen.ConvertAll(c => c.Lane.TenantId), Begin), CancellationToken.None);
         for (var i = 0; i < chosen.Count; i++)
+        {
             lanes.Claimed(chosen[i].Lane, chosen[i].Quota, chosen[i].News, seen[i].Count, seen[i].Last, Now);
+            if (seen[i].Count < chosen[i].Quota)
+                emptied.Add(chosen[i].Lane);
+        }
         if (taken.Exists(t => t.Lost))
             await LoseAsync([.. taken.Where(t => t.Lost).Select(t => t.Claimed.Lease)]);
         claimed.AddRange(taken.Where(t => !t.Spent).Select(t => t.Claimed).OrderBy(c => c.Execution.DueAt));
