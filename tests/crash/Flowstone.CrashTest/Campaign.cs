@@ -15,7 +15,7 @@ sealed class Campaign(CampaignOptions options)
 
     static readonly TimeSpan lease = TimeSpan.FromSeconds(1.5);
     static readonly TimeSpan toReach = TimeSpan.FromSeconds(20);
-    static readonly TimeSpan toFinish = TimeSpan.FromMinutes(2);
+    static readonly TimeSpan noProgress = TimeSpan.FromMinutes(1);
     static readonly TimeSpan stuckAfter = TimeSpan.FromSeconds(5);
 
     readonly Random random = new(options.Seed);
@@ -193,9 +193,14 @@ sealed class Campaign(CampaignOptions options)
     static async Task LetThemFinishAsync(Stage stage, Id<Tenant> tenant, WorkerSettings settings, AcknowledgedWrites writes)
     {
         await using var worker = WorkerProcess.Start(settings, writes);
-        for (var began = Stopwatch.StartNew(); began.Elapsed < toFinish; await Task.Delay(100))
-            if (await stage.NumberAsync("select count(*) from flowstone.execution_queue where tenant_id = $1", tenant.Value) == 0)
-                break;
+        var fewest = long.MaxValue;
+        for (var progress = Stopwatch.StartNew(); fewest > 0 && progress.Elapsed < noProgress; await Task.Delay(100))
+        {
+            if (await stage.NumberAsync("select count(*) from flowstone.execution_queue where tenant_id = $1", tenant.Value) is var left && left >= fewest)
+                continue;
+            fewest = left;
+            progress.Restart();
+        }
         await worker.StopAsync();
     }
 
