@@ -11,6 +11,7 @@ namespace Flowstone;
 public sealed class FlowstoneStore : IAsyncDisposable
 {
     readonly NpgsqlDataSource source;
+    readonly NpgsqlDataSource writing;
     readonly Database app;
     readonly TimeProvider clock;
     readonly NodeOrdinals nodes = new();
@@ -22,17 +23,18 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     /// <param name="sealer">Null takes the master key of the options, if there is one.</param>
     public FlowstoneStore(IOptions<FlowstoneOptions> options, TimeProvider clock, PayloadSealer? sealer = null)
-        : this(Connect(options.Value), clock, PayloadSettings.Of(options.Value, sealer), options.Value.Writers)
+        : this(Connect(options.Value), clock, PayloadSettings.Of(options.Value, sealer), options.Value.Writers, Connect(options.Value, options.Value.Writers))
     {
     }
 
-    internal FlowstoneStore(NpgsqlDataSource source, TimeProvider clock, PayloadSettings? settings = null, int writers = 1)
+    /// <param name="writing">For the group commit alone: a pool goes round, and a server process that comes fourth has forgotten what the first one had at hand.</param>
+    internal FlowstoneStore(NpgsqlDataSource source, TimeProvider clock, PayloadSettings? settings = null, int writers = 1, NpgsqlDataSource? writing = null)
     {
-        (this.source, this.clock, this.settings) = (source, clock, settings ?? new());
+        (this.source, this.writing, this.clock, this.settings) = (source, writing ?? source, clock, settings ?? new());
         app = new Database(source, TenantPolicies.AppRole);
         var worker = new Database(source, TenantPolicies.WorkerRole);
         news = new QueueNews(source, lanes, clock);
-        writes = new GroupCommit(app, clock, writers, news.Add);
+        writes = new GroupCommit(new Database(this.writing, TenantPolicies.AppRole), clock, writers, news.Add);
         Tenants = new TenantDirectory(app, worker, clock);
         SignIn = new SignIn(app, clock);
         payloads = new PayloadStore(app, clock, this.settings);
@@ -79,14 +81,16 @@ public sealed class FlowstoneStore : IAsyncDisposable
         await writes.DisposeAsync();
         await news.DisposeAsync();
         settings.Objects?.Dispose();
+        await writing.DisposeAsync();
         await source.DisposeAsync();
     }
 
-    internal static NpgsqlDataSource Connect(FlowstoneOptions options)
+    /// <param name="writers">For the group commit: so many connections, and none until it writes.</param>
+    internal static NpgsqlDataSource Connect(FlowstoneOptions options, int? writers = null)
     {
         var settings = DatabaseUrl.Parse(options.ConnectionString);
-        settings.MinPoolSize = Math.Min(options.PoolMin, options.PoolMax);
-        settings.MaxPoolSize = options.PoolMax;
+        settings.MaxPoolSize = writers ?? options.PoolMax;
+        settings.MinPoolSize = writers is null ? Math.Min(options.PoolMin, options.PoolMax) : 0;
         settings.CommandTimeout = (int)Math.Ceiling(options.CommandTimeout.TotalSeconds);
         // Behind a transaction pooler that knows no prepared statements: Max Auto Prepare=0.
         if (!settings.ShouldSerialize("Max Auto Prepare"))

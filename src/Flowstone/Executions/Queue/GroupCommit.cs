@@ -10,10 +10,9 @@ namespace Flowstone.Executions;
 /// </summary>
 sealed class GroupCommit : IAsyncDisposable
 {
-    // When more wait, they make two groups in turn: while the one is written, the callers of the other are answered and ask again.
-    const int MostCalls = 128;
+    const int MostCalls = 256;
 
-    // So many are worth a group of their own.
+    // So many that wait are a group of their own: while it is written, the callers of the one before are answered and ask again.
     const int Enough = 32;
 
     const long MostBytes = 8 * 1024 * 1024;
