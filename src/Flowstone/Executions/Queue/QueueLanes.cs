@@ -76,8 +76,10 @@ sealed class QueueLanes
             {
                 var lane = Lane(tenant, priority);
                 lane.News++;
-                if ((dueAt ?? now) < lane.NextDue)
-                    lane.NextDue = dueAt ?? now;
+                // What is due already is so whatever the database's clock says: the two are never quite the same.
+                var due = dueAt > now ? dueAt.Value : DateTimeOffset.MinValue;
+                if (due < lane.NextDue)
+                    lane.NextDue = due;
                 if (dueAt < lane.From.VisibleAt)
                     lane.From = (dueAt.Value, Guid.Empty);
                 some = true;
