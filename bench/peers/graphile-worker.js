@@ -19,10 +19,12 @@ export async function connect(url, connections, worker = {}) {
     const utils = await makeWorkerUtils({ pgPool, logger });
     await utils.migrate();
     await run({
+        pgPool,
+        logger,
         taskList: { bench: () => {} },
         events,
         noHandleSignals: true,
-        preset: { worker: { pgPool, logger, concurrentJobs: 32, pollInterval: 2000, ...worker } },
+        preset: { worker: { concurrentJobs: 32, pollInterval: 2000, ...worker } },
     });
     return async () => {
         const job = await utils.addJob('bench', {});
