@@ -17,7 +17,7 @@ public sealed class FlowstoneOptions
     [Range(0, 1000)]
     public int PoolMin { get; set; } = 2;
 
-    /// <summary>Connections at most (<c>DATABASE_POOL_MAX</c>). Default 10: small warm pools beat large ones.</summary>
+    /// <summary>Connections at most (<c>DATABASE_POOL_MAX</c>), beside those of <see cref="Writers"/>. Default 10: small warm pools beat large ones.</summary>
     [Range(1, 1000)]
     public int PoolMax { get; set; } = 10;
 

@@ -16,8 +16,11 @@ static class PostgresErrors
     /// <summary>Whether it is ClaimLine's guard that says so.</summary>
     public static bool IsLimitedClaim(Exception error) => error.InnerException is PostgresException { SqlState: PostgresErrorCodes.InvalidArgumentForPowerFunction };
 
-    /// <summary>Whether it is WriteGroup's guard that says so.</summary>
+    /// <summary>Whether it is WriteSql.Lock that says so.</summary>
     public static bool IsLostLease(Exception error) => error.InnerException is PostgresException { SqlState: PostgresErrorCodes.InvalidArgumentForLogarithm };
+
+    /// <summary>Whether it is the guard of a finish or an end that says so.</summary>
+    public static bool IsRefusal(Exception error) => error.InnerException is PostgresException { SqlState: PostgresErrorCodes.DivisionByZero };
 
     /// <summary>What a database error means to the caller; null where it is a bug of ours, to surface as it is.</summary>
     public static FlowstoneException? Explain(Exception error)
@@ -49,7 +52,7 @@ static class PostgresErrors
             => new UnavailableException("The database refuses the user or the password: check DATABASE_URL; run 'flowstone migrate' if the user is yet to be made.", error),
         PostgresErrorCodes.DuplicateDatabase => new ConflictException("The database is there already.", error),
         PostgresErrorCodes.InvalidArgumentForPowerFunction => new ConflictException("Pauses or limits are in the way of a claim.", error), // ClaimLine, which asks again
-        PostgresErrorCodes.InvalidArgumentForLogarithm => new ConflictException("A lease is lost: another worker took over, or the execution was cancelled. Nothing of the call was stored.", error), // WriteGroup.Lock
+        PostgresErrorCodes.InvalidArgumentForLogarithm => new ConflictException("A lease is lost: another worker took over, or the execution was cancelled. Nothing of the call was stored.", error), // WriteSql.Lock
         PostgresErrorCodes.DivisionByZero => new ConflictException("A step finishes that was not started or has finished, or the execution does not run; nothing of the call was stored.", error), // the guards of ExecutionQueue
         PostgresErrorCodes.ForeignKeyViolation => new InvalidInputException(Subject(error), "refers to something that is not there, or is still referred to."),
         PostgresErrorCodes.SerializationFailure or PostgresErrorCodes.DeadlockDetected

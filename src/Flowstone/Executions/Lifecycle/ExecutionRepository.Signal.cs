@@ -32,8 +32,8 @@ public sealed partial class ExecutionRepository
                 select q.tenant_id, q.execution_id, q.shard_key from flowstone.execution_queue q
                  where q.shard_key = (select t.shard_key from flowstone.tenants t where t.id = $1) and q.execution_id = $2 and q.tenant_id = $1 for update),
             bodies as (
-                insert into flowstone.payloads (tenant_id, execution_id, {WriteGroup.Payload})
-                select alive.tenant_id, alive.execution_id, {WriteGroup.Payload} from alive, unnest($8, $9, $10, $11, $12, $13, $14, $15) b ({WriteGroup.Payload})
+                insert into flowstone.payloads (tenant_id, execution_id, {WriteSql.Payload})
+                select alive.tenant_id, alive.execution_id, {WriteSql.Payload} from alive, unnest($8, $9, $10, $11, $12, $13, $14, $15) b ({WriteSql.Payload})
                 on conflict do nothing),
             sent as (
                 insert into flowstone.execution_signals (tenant_id, execution_id, signal_id, name, body, sent_at)

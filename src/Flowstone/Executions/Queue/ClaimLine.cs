@@ -98,14 +98,14 @@ sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimePr
         if (lookedAt == 0 || Stopwatch.GetElapsedTime(lookedAt) > trustedFor)
             await LookAsync(request.TenantId);
         var emptied = new HashSet<QueueLane>();   // what came since is for the next who asks: whoever has something to do need not wait for more
-        var mayLook = true;
+        var looked = false;
         while (claimed.Count < limit)
         {
             var chosen = lanes.Choose(request.TenantId, limit - claimed.Count, MostTenants, Now);
             chosen.RemoveAll(c => emptied.Contains(c.Lane));
-            if (chosen.Count == 0 && claimed.Count == 0 && mayLook && MayLook())
+            if (chosen.Count == 0 && claimed.Count == 0 && !looked && MayLook())
             {
-                mayLook = false;
+                looked = true;
                 await LookAsync(request.TenantId);
                 chosen = lanes.Choose(request.TenantId, limit, MostTenants, Now);
             }
@@ -234,7 +234,7 @@ sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimePr
         void Read(NpgsqlDataReader row)
         {
             const int First = 5, Next = First + ExecutionRow.Count;
-            if (row.GetInt32(0) != WriteGroup.Claimed)
+            if (row.GetInt32(0) != WriteSql.Claimed)
                 return;   // the settings' own row
             seen[row.GetInt64(1) - 1] = (row.GetInt32(2), (row.GetFieldValue<DateTimeOffset>(3), row.GetGuid(4)));
             if (row.IsDBNull(First))

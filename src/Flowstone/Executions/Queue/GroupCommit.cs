@@ -93,8 +93,7 @@ sealed class GroupCommit : IAsyncDisposable
         }
     }
 
-    /// <param name="asked">Whether it was asked which leases are lost.</param>
-    async Task CommitAsync(List<WriteCall> calls, int collisions = 0, bool asked = false)
+    async Task CommitAsync(List<WriteCall> calls, int collisions = 0)
     {
         if (thoroughSince != 0 && Stopwatch.GetElapsedTime(thoroughSince) < thoroughFor)
             foreach (var call in calls)
@@ -125,24 +124,27 @@ sealed class GroupCommit : IAsyncDisposable
         }
         catch (UnavailableException error) when (PostgresErrors.IsCollision(error) && collisions < MostCollisions)
         {
-            await CommitAsync(calls, collisions + 1, asked);
+            await CommitAsync(calls, collisions + 1);
         }
-        catch (ConflictException error) when (calls.Count > 1 && PostgresErrors.IsLimitedClaim(error))
+        catch (ConflictException error) when (PostgresErrors.IsLimitedClaim(error))
         {
-            foreach (var claim in calls.OfType<ClaimCall>())
-                claim.Fail(error);
-            await CommitAsync([.. calls.Where(call => call is not ClaimCall)], collisions, asked);
+            await CommitWithoutAsync([.. calls.Where(call => call is ClaimCall)], _ => error);
         }
-        catch (ConflictException) when (!asked)
+        catch (ConflictException error) when (PostgresErrors.IsLostLease(error))
         {
-            // Mostly a lease was lost. Or something is to be closed or given back: where that is so, it will be so again soon.
-            await CommitTheRestAsync();
+            await CommitWithoutLostAsync();
+        }
+        catch (ConflictException error) when (PostgresErrors.IsRefusal(error) && calls.Exists(call => call is FinishCall { Thorough: false }))
+        {
+            // Perhaps something is to be closed or given back. Where that is so, it will be so again soon.
+            thoroughSince = Stopwatch.GetTimestamp();
+            await CommitAsync(calls, collisions);
         }
         catch (Exception error) when (calls.Count > 1 && error is not UnavailableException)
         {
             // One of them is bad and took the rest with it; nothing was stored. Halves of halves find it, in the same order.
-            await CommitAsync(calls[..(calls.Count / 2)], asked: true);
-            await CommitAsync(calls[(calls.Count / 2)..], asked: true);
+            await CommitAsync(calls[..(calls.Count / 2)]);
+            await CommitAsync(calls[(calls.Count / 2)..]);
         }
         catch (Exception error)
         {
@@ -150,25 +152,32 @@ sealed class GroupCommit : IAsyncDisposable
             Fail(error);
         }
 
-        async Task CommitTheRestAsync()
+        async Task CommitWithoutLostAsync()
         {
             IReadOnlyList<LeasedCall> lost;
             try
             {
-                lost = await group.FindLostAsync(database);
+                lost = calls is [LeasedCall alone] ? [alone] : await group.FindLostAsync(database);
             }
             catch (Exception error)
             {
                 Fail(error);
                 return;
             }
-            foreach (var call in lost)
-                call.Fail(call.Lease.Lost());
-            if (calls.OfType<FinishCall>().Any(end => !end.Thorough))
-                thoroughSince = Stopwatch.GetTimestamp();
-            var rest = calls.Except(lost).ToList();
-            if (rest.Count > 0)
-                await CommitAsync(rest, asked: true);
+            await CommitWithoutAsync(lost, call => ((LeasedCall)call).Lease.Lost());
+        }
+
+        Task CommitWithoutAsync(IReadOnlyCollection<WriteCall> refused, Func<WriteCall, Exception> why)
+        {
+            if (refused.Count == 0)   // the same would be refused again for ever
+            {
+                Fail(new UnavailableException("The database refused a group of writes, but none of them; nothing was stored: try again."));
+                return Task.CompletedTask;
+            }
+            foreach (var call in refused)
+                call.Fail(why(call));
+            var rest = calls.Except(refused).ToList();
+            return rest.Count == 0 ? Task.CompletedTask : CommitAsync(rest, collisions);
         }
 
         void Complete()

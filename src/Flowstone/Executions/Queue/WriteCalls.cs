@@ -105,7 +105,7 @@ sealed class RenewCall(ExecutionLease lease, TimeSpan duration) : LeasedCall(lea
 
 /// <summary>Claims what is due, after whatever else the group writes: another transaction would wait for another flush of the log.</summary>
 /// <param name="tenants">Whose lanes are looked at; at least one.</param>
-/// <param name="begin">Is called for each try: what is sent, which tells of itself by rows that begin with <see cref="WriteGroup.Claimed"/>, and what reads them.</param>
+/// <param name="begin">Is called for each try: what is sent, which tells of itself by rows that begin with <see cref="WriteSql.Claimed"/>, and what reads them.</param>
 sealed class ClaimCall(IReadOnlyList<Id<Tenant>> tenants, Func<(Statement Statement, Action<NpgsqlDataReader> Read)> begin) : WriteCall(tenants[0], default)
 {
     public IReadOnlyList<Id<Tenant>> Tenants => tenants;
