@@ -8,9 +8,10 @@ namespace Flowstone.Benchmarks.Runs;
 
 /// <summary>
 /// The floor: what a program can do that is written for this benchmark alone. It writes the same rows into the same tables under the same
-/// constraints and policies, with the same guarantees (a call returns after its commit; a write whose fencing number is old changes nothing),
-/// and leaves out everything else: one tenant, one node per call, no look-up of node names, no splitting of a group in which a call is bad.
-/// All statements are prepared once, plans are fixed by settings of the session, claims are grouped like everything else.
+/// constraints and policies, with the same guarantees (a call returns after its commit; a write whose fencing number is old changes nothing;
+/// a mark tells whether a transaction was committed whose connection was lost), and leaves out everything else: one tenant, one node per call,
+/// no look-up of node names, no splitting of a group in which a call is bad. All statements are prepared once, plans are fixed by settings of
+/// the session, claims are grouped like everything else.
 /// </summary>
 sealed class GroupCommitFloor : IRunStore
 {

@@ -89,7 +89,7 @@ sealed class PlainNpgsql : IRunStore
         t.Add(QueueExecution, One, Tenant(), Shard(), Id(t), Value(database.WorkflowId.Value));
         start = await t.PrepareAsync();
 
-        t = New();
+        t = new(connection, database.TenantId, marked: false);
         t.Add("set local role flowstone_worker");
         t.Add(Claim, Value("bench"), Value(TimeSpan.FromSeconds(30)), Tenant());
         claim = await t.PrepareAsync();

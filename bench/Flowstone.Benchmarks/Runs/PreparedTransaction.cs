@@ -13,12 +13,15 @@ sealed class PreparedTransaction<TInput> : IAsyncDisposable
     readonly List<Action<TInput>> inputs = [];
     readonly List<(NpgsqlBatchCommand Command, Func<TInput, int> Rows)> expected = [];
 
-    public PreparedTransaction(NpgsqlConnection connection, Id<Tenancy.Tenant> tenant)
+    /// <param name="marked">Whether it stores a mark, by which a caller whose connection is lost can learn whether it was committed.</param>
+    public PreparedTransaction(NpgsqlConnection connection, Id<Tenancy.Tenant> tenant, bool marked = true)
     {
         batch = connection.CreateBatch();
         Add("begin");
         Add("set local role flowstone_app");
         Add($"set local flowstone.tenants = '{tenant}'");
+        if (marked)
+            Add("insert into flowstone.write_marks (tenant_id, group_id) values ($1, $2)", Value(tenant.Value), Input(Guid.Empty, _ => Id<Executions.Execution>.New(TimeProvider.System).Value));
     }
 
     public static NpgsqlParameter<T> Value<T>(T value) => new("", value);

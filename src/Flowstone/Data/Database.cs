@@ -16,7 +16,8 @@ sealed class Database(NpgsqlDataSource source, string role)
     /// would read it whole for ever. And one plan for all: to plan such a statement takes longer than to run it.
     /// </summary>
     public const string ByKeyOnly = """
-        select 3, set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)
+        select 3, set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+               set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true)
         """;
 
     /// <summary>

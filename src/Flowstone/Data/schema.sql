@@ -21,7 +21,7 @@ begin
             if to_regclass('flowstone_partitions.' || partition) is null then
                 -- Made alone and then attached: `partition of` would stop all reads and writes of the parent until the commit.
                 execute format('create table flowstone_partitions.%I (like flowstone.%I including all) with (fillfactor = %s)',
-                    partition, parent, case when parent in ('executions', 'node_executions') then 75 else 100 end);
+                    partition, parent, case when parent in ('executions', 'node_executions') then 50 else 100 end);
                 execute format('alter table flowstone_partitions.%I enable row level security, force row level security', partition);
                 execute format('alter table flowstone.%I attach partition flowstone_partitions.%I for values from (%L) to (%L)',
                     parent, partition, flowstone.lowest_id(week), flowstone.lowest_id(week + interval '7 days'));

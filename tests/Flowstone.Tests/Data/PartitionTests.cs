@@ -46,6 +46,13 @@ public sealed class PartitionTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task Partitions_leave_room_for_the_new_versions_of_the_rows_that_are_updated()
+        => Assert.Equal("flowstone.executions fillfactor=50,flowstone.node_executions fillfactor=50,flowstone.payloads fillfactor=100", await database.ScalarAsync<string>("""
+            select string_agg(distinct inhparent::regclass || ' ' || array_to_string(reloptions, ' '), ',') from pg_inherits join pg_class on oid = inhrelid
+             where inhparent in ('flowstone.executions'::regclass, 'flowstone.node_executions'::regclass, 'flowstone.payloads'::regclass) and relkind = 'r'
+            """));
+
+    [Fact]
     public async Task A_start_beyond_the_horizon_says_what_to_do()
     {
         var tenant = await database.NewTenantAsync();

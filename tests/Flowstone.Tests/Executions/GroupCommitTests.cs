@@ -98,6 +98,48 @@ public sealed class GroupCommitTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task Whoever_is_answered_may_block_its_thread_with_the_next_call()
+    {
+        var tenant = await database.NewTenantAsync();
+        var claimed = await tenant.StartAndClaimAsync();
+
+        await Task.Run(() => BlockAsync(tenant.Queue, claimed.Lease)).WaitAsync(TimeSpan.FromSeconds(30));
+
+        Assert.Equal([ExecutionStatus.Success], (await tenant.Scope.Executions.NodesAsync(claimed.Execution.Id)).Select(n => n.Status));
+    }
+
+    // Goes on where the lane has answered it: the lane must not be waiting for it.
+    static async Task BlockAsync(ExecutionQueue queue, ExecutionLease lease)
+    {
+        await queue.RecordAsync(lease, [new() { NodeId = "n0" }], []);
+        queue.RecordAsync(lease, [], [new() { NodeId = "n0", Status = ExecutionStatus.Success }]).GetAwaiter().GetResult();
+    }
+
+    [Fact]
+    public async Task A_caller_whose_own_thread_is_stuck_holds_up_nobody_else()
+    {
+        var tenant = await database.NewTenantAsync();
+        var (stuck, other) = (await tenant.StartAndClaimAsync(), await tenant.StartAndClaimAsync());
+
+        // One lane, and the first caller would go on in a user interface that has stopped to run what is posted to it.
+        var before = SynchronizationContext.Current;
+        SynchronizationContext.SetSynchronizationContext(new Stopped());
+        var never = tenant.Queue.RecordAsync(stuck.Lease, [new() { NodeId = "n0" }], []);
+        SynchronizationContext.SetSynchronizationContext(before);
+        await tenant.Queue.RecordAsync(other.Lease, [new() { NodeId = "n0" }], []).WaitAsync(TimeSpan.FromSeconds(30));
+
+        Assert.False(never.IsCompleted);
+        Assert.Single(await tenant.Scope.Executions.NodesAsync(other.Execution.Id));
+    }
+
+    sealed class Stopped : SynchronizationContext
+    {
+        public override void Post(SendOrPostCallback d, object? state)
+        {
+        }
+    }
+
+    [Fact]
     public async Task A_lost_database_is_told_to_every_caller_of_the_group()
     {
         await using var store = new FlowstoneStore(FlowstoneStore.Connect(new FlowstoneOptions { ConnectionString = "Host=/nowhere;Username=flowstone;Database=x", PoolMin = 0 }), TimeProvider.System);

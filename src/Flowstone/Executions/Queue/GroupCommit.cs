@@ -13,7 +13,7 @@ sealed class GroupCommit : IAsyncDisposable
     const int MostCalls = 256;
 
     // So many that wait are a group of their own: while it is written, the callers of the one before are answered and ask again.
-    const int Enough = 32;
+    const int Enough = 96;
 
     const long MostBytes = 8 * 1024 * 1024;
 
@@ -30,23 +30,43 @@ sealed class GroupCommit : IAsyncDisposable
     readonly Database database;
     readonly TimeProvider clock;
     readonly Action<List<QueuedWork>> queued;
-    readonly Channel<WriteCall>[] lanes;
-    readonly Task[] running;
+    readonly Lane[] lanes;
     long thoroughSince;
+
+    sealed class Lane
+    {
+        public Channel<WriteCall> Calls { get; } = Channel.CreateBounded<WriteCall>(MostWaiting);
+
+        /// <summary>Whoever takes it serves the lane.</summary>
+        public SemaphoreSlim Turn { get; } = new(1, 1);
+
+        public bool TryTake() => Turn.Wait(0);
+
+        /// <summary>Gives the turn back, unless calls wait.</summary>
+        public bool TryRest()
+        {
+            if (Calls.Reader.Count > 0)
+                return false;
+            Turn.Release();
+            return Calls.Reader.Count == 0 || !TryTake();   // who came in between found the turn taken
+        }
+    }
 
     /// <param name="writers">How many lanes, each with a connection while it writes. More make smaller groups and more commits.</param>
     /// <param name="queued">Is told what can be claimed after a commit.</param>
     public GroupCommit(Database database, TimeProvider clock, int writers, Action<List<QueuedWork>> queued)
     {
         (this.database, this.clock, this.queued) = (database, clock, queued);
-        lanes = [.. Enumerable.Range(0, writers).Select(_ => Channel.CreateBounded<WriteCall>(new BoundedChannelOptions(MostWaiting) { SingleReader = true }))];
-        running = [.. lanes.Select(lane => RunAsync(lane.Reader))];
+        lanes = [.. Enumerable.Range(0, writers).Select(_ => new Lane())];
     }
 
     /// <summary>Returns after the commit. Cancelling takes back a call that was not yet sent.</summary>
     public async Task WriteAsync(WriteCall call, CancellationToken cancellationToken)
     {
-        await lanes[(uint)call.ExecutionId.GetHashCode() % lanes.Length].Writer.WriteAsync(call, cancellationToken);
+        var lane = lanes[(uint)call.ExecutionId.GetHashCode() % lanes.Length];
+        await lane.Calls.Writer.WriteAsync(call, cancellationToken);
+        if (lane.TryTake())
+            Serve(lane);
         if (!cancellationToken.CanBeCanceled)
         {
             await call.Done;
@@ -60,17 +80,34 @@ sealed class GroupCommit : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         foreach (var lane in lanes)
-            lane.Writer.TryComplete();
-        await Task.WhenAll(running);
+            lane.Calls.Writer.TryComplete();
+        foreach (var lane in lanes)
+        {
+            await lane.Turn.WaitAsync();
+            await ServeAsync(lane);
+        }
     }
 
-    async Task RunAsync(ChannelReader<WriteCall> calls)
+    // On the caller's own thread until it waits for the database: a lone caller needs no other. What is of the caller alone, as where its trace
+    // goes on or where its user interface runs, stays with it.
+    void Serve(Lane lane)
     {
-        while (await calls.WaitToReadAsync())
+        if (SynchronizationContext.Current is not null || TaskScheduler.Current != TaskScheduler.Default || ExecutionContext.IsFlowSuppressed())
+        {
+            ThreadPool.UnsafeQueueUserWorkItem(static at => _ = at.Writes.ServeAsync(at.Lane), (Writes: this, Lane: lane), preferLocal: true);
+            return;
+        }
+        using (ExecutionContext.SuppressFlow())
+            _ = ServeAsync(lane);   // tells every call what became of it
+    }
+
+    async Task ServeAsync(Lane lane)
+    {
+        do
         {
             var group = new List<WriteCall>();
             var bytes = 0L;
-            while (group.Count < MostCalls && bytes < MostBytes && calls.TryRead(out var call))
+            while (group.Count < MostCalls && bytes < MostBytes && lane.Calls.Reader.TryRead(out var call))
             {
                 if (!call.TrySend())
                     continue;
@@ -84,15 +121,35 @@ sealed class GroupCommit : IAsyncDisposable
             if (QueueMeters.Wait.Enabled)
                 foreach (var call in group)
                     QueueMeters.Wait.Record(Stopwatch.GetElapsedTime(call.AskedAt, started).TotalSeconds);
-            await CommitAsync(group);
+            try
+            {
+                await CommitAsync(group);
+            }
+            catch (Exception error)
+            {
+                // What nobody thought of befalls the calls, not the lane.
+                foreach (var call in group)
+                    call.Fail(error);
+            }
             QueueMeters.Commit.Record(Stopwatch.GetElapsedTime(started).TotalSeconds);
 
+            // A lone caller goes on where we are: to wake another thread takes as long as half of the call.
+            if (group is [var lone] && lane.TryRest())
+            {
+                lone.Answer();
+                return;
+            }
+            foreach (var call in group)
+                call.AnswerElsewhere();
+
             // Whoever was just answered goes first, and joins the next group with his next call: fewer, larger groups.
-            if (calls.Count < Enough)
+            if (lane.Calls.Reader.Count < Enough)
                 await Task.Yield();
         }
+        while (!lane.TryRest());
     }
 
+    /// <summary>Commits the calls; those that were not get to know why.</summary>
     async Task CommitAsync(List<WriteCall> calls, int collisions = 0)
     {
         if (thoroughSince != 0 && Stopwatch.GetElapsedTime(thoroughSince) < thoroughFor)
@@ -103,7 +160,7 @@ sealed class GroupCommit : IAsyncDisposable
         try
         {
             await group.CommitAsync(database);
-            Complete();
+            queued(group.Queued);
         }
         catch (UnavailableException error) when (error.OutcomeUnknown)
         {
@@ -112,7 +169,7 @@ sealed class GroupCommit : IAsyncDisposable
                 case true:
                     foreach (var call in calls.Where(call => call is RenewCall or ClaimCall))
                         call.Fail(error);   // what the database said is not known; it will be asked again
-                    Complete();
+                    queued(group.Queued);
                     break;
                 case false:
                     Fail(new UnavailableException("The connection to the database was lost; nothing was stored: try again.", error));
@@ -178,13 +235,6 @@ sealed class GroupCommit : IAsyncDisposable
                 call.Fail(why(call));
             var rest = calls.Except(refused).ToList();
             return rest.Count == 0 ? Task.CompletedTask : CommitAsync(rest, collisions);
-        }
-
-        void Complete()
-        {
-            queued(group.Queued);
-            foreach (var call in calls)
-                call.Complete();
         }
 
         void Fail(Exception error)

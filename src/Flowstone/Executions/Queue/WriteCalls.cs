@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Flowstone.Data;
 using Flowstone.Tenancy;
 using Npgsql;
@@ -5,12 +6,13 @@ using Npgsql;
 namespace Flowstone.Executions;
 
 /// <summary>One write of one execution. Whoever asked for it waits for its commit.</summary>
-abstract class WriteCall(Id<Tenant> tenantId, Id<Execution> executionId, PayloadRows? payloads = null)
+abstract class WriteCall(Id<Tenant> tenantId, Id<Execution> executionId, PayloadRows? payloads = null) : IThreadPoolWorkItem
 {
     const int Waiting = 0, Sent = 1, GivenUp = 2;
 
-    readonly TaskCompletionSource done = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    readonly TaskCompletionSource done = new();
     int state;
+    Exception? error;
 
     public Id<Tenant> TenantId => tenantId;
     public Id<Execution> ExecutionId => executionId;
@@ -30,19 +32,42 @@ abstract class WriteCall(Id<Tenant> tenantId, Id<Execution> executionId, Payload
     /// <summary>Only what has not been sent can be called off: what was, is told as it ends.</summary>
     public void CallOff(CancellationToken token)
     {
-        if (Interlocked.CompareExchange(ref state, GivenUp, Waiting) == Waiting)
-            done.TrySetCanceled(token);
+        if (Interlocked.CompareExchange(ref state, GivenUp, Waiting) != Waiting)
+            return;
+        error = new OperationCanceledException(token);
+        AnswerElsewhere();
     }
 
-    public void Complete()
+    /// <summary>Why it was not done. It is told with the answer.</summary>
+    public void Fail(Exception reason) => error = reason;
+
+    /// <summary>Whoever waits goes on within, unless there is too little room for it on the stack.</summary>
+    public void Answer()
     {
-        if (Refusal is { } refusal)
-            done.TrySetException(refusal);
+        if (RuntimeHelpers.TryEnsureSufficientExecutionStack())
+            Execute();
         else
-            done.TrySetResult();
+            AnswerElsewhere();
     }
 
-    public void Fail(Exception error) => done.TrySetException(error);
+    /// <summary>Whoever waits goes on with a thread of the pool.</summary>
+    public void AnswerElsewhere() => ThreadPool.UnsafeQueueUserWorkItem(this, preferLocal: true);
+
+    public void Execute()
+    {
+        switch (error ?? Refusal)
+        {
+            case null:
+                done.SetResult();
+                break;
+            case OperationCanceledException cancelled when state == GivenUp:
+                done.SetCanceled(cancelled.CancellationToken);
+                break;
+            case var reason:
+                done.SetException(reason);
+                break;
+        }
+    }
 }
 
 /// <summary>Queues an execution.</summary>

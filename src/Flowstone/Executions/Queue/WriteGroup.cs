@@ -6,7 +6,7 @@ using static Flowstone.Data.Sql;
 namespace Flowstone.Executions;
 
 /// <summary>
-/// The statements of one group, in one transaction and one round trip whatever their number: its mark, the locks of all leases, then starts,
+/// The statements of one group, in one transaction and one round trip whatever their number: its mark, the locks of what ends, then starts,
 /// renewals, steps, ends. A call that changes nothing ends the transaction (it divides by zero, or takes a logarithm of it), which saves asking
 /// first; <see cref="GroupCommit"/> then finds the one.
 /// </summary>
@@ -64,7 +64,9 @@ sealed class WriteGroup
         tenants = string.Join(',', owners);
 
         // Locks are taken in one order everywhere.
-        leased.Sort((one, other) => Compare(one.Lease, other.Lease));
+        ends.Sort((one, other) => Compare(one.Lease, other.Lease));
+        foreach (var steps in (List<Step>[])[begun, whole, finished])
+            steps.Sort((one, other) => Compare(one.Call.Lease, other.Call.Lease));
         renewals.Sort((one, other) => Compare(one.Call.Lease, other.Call.Lease));
         bodies.Sort((one, other) => Compare(one.Call.Lease, other.Call.Lease) is var order and not 0 ? order : one.Body.Hash.AsSpan().SequenceCompareTo(other.Body.Hash));
     }
@@ -90,22 +92,22 @@ sealed class WriteGroup
     public List<Statement> Statements()
     {
         var statements = new List<Statement>();
-        if (leased.Count > 0)
-            statements.Add(new(WriteSql.Lock, [.. Leases(leased), P((long)leased.Count)]));
+        if (ends.Count > 0)
+            statements.Add(new(WriteSql.Lock, [.. Leases(ends), P((long)ends.Count)]));
         if (Thorough)
             statements.Add(new(WriteSql.LockLimits, Leases(ends)[..3]));
         if (starts.Count > 0)
             statements.Add(StartStatement());
         if (renewals.Count > 0)
             statements.Add(RenewStatement());
-        if (bodies.Count > 0)
-            statements.Add(BodiesStatement());
         if (begun.Count > 0)
             statements.Add(new(WriteSql.Begin, Begun(begun)));
         if (whole.Count > 0)
             statements.Add(WholeStatement());
         if (finished.Count > 0)
             statements.Add(FinishStatement());
+        if (bodies.Count > 0)
+            statements.Add(BodiesStatement());
         if (ends.Count > 0)
             statements.Add(EndStatement());
         if (claim is { } claiming)
@@ -216,11 +218,11 @@ sealed class WriteGroup
 
     static NpgsqlParameter[] Keys(List<Step> steps) =>
     [
-        Column(steps, s => s.Call.TenantId.Value), Column(steps, s => s.Call.ExecutionId.Value), Column(steps, s => s.Row.Node), Column(steps, s => s.Row.Iteration),
-        Column(steps, s => s.Row.Attempt),
+        Column(steps, s => s.Call.Lease.ShardKey), Column(steps, s => s.Call.Lease.Fence), Column(steps, s => s.Call.TenantId.Value), Column(steps, s => s.Call.ExecutionId.Value),
+        Column(steps, s => s.Row.Node), Column(steps, s => s.Row.Iteration), Column(steps, s => s.Row.Attempt),
     ];
 
-    static NpgsqlParameter[] Begun(List<Step> steps) => [.. Keys(steps), Column(steps, s => s.Row.StartedAt), Column(steps, s => s.Row.Input?.Stored)];
+    static NpgsqlParameter[] Begun(List<Step> steps) => [.. Keys(steps), Column(steps, s => s.Row.StartedAt), Column(steps, s => s.Row.Input?.Stored), P((long)steps.Count)];
 
     static NpgsqlParameter[] Outcomes(List<Step> steps)
         => [Column(steps, s => EnumText<ExecutionStatus>.Of(s.Row.Status)), Column(steps, s => s.Row.FinishedAt), Column(steps, s => s.Row.Output?.Stored)];

@@ -22,12 +22,14 @@ static class WriteSql
     // Before the rest, so that whoever asks for the outcome of a group that is still to come can take its place.
     public const string Open = $"with mark as (insert into flowstone.write_marks (tenant_id, group_id) values ($1, $2)) {Database.ByKeyOnly}";
 
-    // The right to write: the queue's rows with the fencing numbers, locked until the commit. Before anything is written, and in a statement of
-    // its own: the snapshots of those that follow have all that was written before under these leases.
-    public const string Lock = """
-        select 3, ln(case when count(*) = $5 then 1 else 0 end) from unnest($1, $2, $3, $4) a (shard_key, execution_id, tenant_id, fence), lateral (
-            select from flowstone.execution_queue q
-             where q.shard_key = a.shard_key and q.execution_id = a.execution_id and (q.tenant_id = a.tenant_id) is true and q.fence = a.fence for update) q
+    // The right to write: the queue's rows with the fencing numbers, locked until the commit. A lease that is lost makes it the logarithm of
+    // nought. What ends is locked before anything else, in a statement of its own: the snapshots of those that follow have all that was written
+    // before under these leases.
+    public const string Lock = $"select 3, ln(count(*) - $5 + 1) from unnest($1, $2, $3, $4) a (shard_key, execution_id, tenant_id, fence), {Locked}";
+
+    const string Locked = """
+        lateral (select from flowstone.execution_queue q
+                  where q.shard_key = a.shard_key and q.execution_id = a.execution_id and (q.tenant_id = a.tenant_id) is true and q.fence = a.fence for update) q
         """;
 
     // The limits that are held by what ends, so that whoever is parked for them is seen.
@@ -146,17 +148,24 @@ static class WriteSql
         """;
 
     // A start must be new, or the key is violated.
-    public const string Begin = """
-        insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, started_at, input, status)
-        select a.*, 'RUNNING' from unnest($1, $2, $3, $4, $5, $6, $7) a (tenant_id, execution_id, node, iteration, attempt, started_at, input)
+    public const string Begin = $"""
+        with held as materialized (
+            select a.* from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) a (shard_key, fence, tenant_id, execution_id, node, iteration, attempt, started_at, input), {Locked}),
+        begun as (
+            insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, started_at, input, status)
+            select tenant_id, execution_id, node, iteration, attempt, started_at, input, 'RUNNING' from held)
+        select 3, ln(count(*) - $10 + 1) from held
         """;
 
     // Steps that start and finish within one call.
-    public const string Whole = """
-        insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, started_at, input, status, finished_at, output, reason, error)
-        select tenant_id, execution_id, node, iteration, attempt, started_at, input, status, greatest(started_at, finished_at), output, reason, error
-          from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
-               a (tenant_id, execution_id, node, iteration, attempt, started_at, input, status, finished_at, output, reason, error)
+    public const string Whole = $"""
+        with held as materialized (
+            select a.* from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $12, $13, $14, $15)
+                   a (shard_key, fence, tenant_id, execution_id, node, iteration, attempt, started_at, input, status, finished_at, output, reason, error), {Locked}),
+        done as (
+            insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, started_at, input, status, finished_at, output, reason, error)
+            select tenant_id, execution_id, node, iteration, attempt, started_at, input, status, greatest(started_at, finished_at), output, reason, error from held)
+        select 3, ln(count(*) - $10 + 1) from held
         """;
 
     public static readonly string Finish = FinishText(failed: false);
@@ -164,14 +173,16 @@ static class WriteSql
 
     // A finish must find its step running.
     static string FinishText(bool failed) => $"""
-        with finished as (
+        with held as materialized (
+            select a.* from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10{(failed ? ", $12, $13" : "")})
+                   a (shard_key, fence, tenant_id, execution_id, node, iteration, attempt, status, finished_at, output{(failed ? ", reason, error" : "")}), {Locked}),
+        finished as (
             update flowstone.node_executions n set status = a.status, finished_at = greatest(n.started_at, a.finished_at), output = a.output{(failed ? ", reason = a.reason, error = a.error" : "")}
-              from unnest($1, $2, $3, $4, $5, $6, $7, $8{(failed ? ", $10, $11" : "")})
-                   a (tenant_id, execution_id, node, iteration, attempt, status, finished_at, output{(failed ? ", reason, error" : "")})
+              from held a
              where n.tenant_id = any(array[a.tenant_id]) and n.execution_id = a.execution_id and n.node = a.node and n.iteration = a.iteration and n.attempt = a.attempt
                and n.status = 'RUNNING'
             returning 1)
-        select 3, 1 / (case when count(*) = $9 then 1 else 0 end) from finished
+        select 3, ln((select count(*) from held) - $11 + 1), 1 / (case when count(*) = $11 then 1 else 0 end) from finished
         """;
 
     // Most executions end with no step open and hold no limit: then there is nothing to close and to give back, and the text without those
