@@ -12,9 +12,6 @@ sealed class GroupCommit : IAsyncDisposable
 {
     const int MostCalls = 256;
 
-    // So many that wait are a group of their own: while it is written, the callers of the one before are answered and ask again.
-    const int Enough = 96;
-
     const long MostBytes = 8 * 1024 * 1024;
 
     /// <summary>Per lane. Whoever finds it full waits: memory stays bounded when the database is slow.</summary>
@@ -143,8 +140,7 @@ sealed class GroupCommit : IAsyncDisposable
                 call.AnswerElsewhere();
 
             // Whoever was just answered goes first, and joins the next group with his next call: fewer, larger groups.
-            if (lane.Calls.Reader.Count < Enough)
-                await Task.Yield();
+            await Task.Yield();
         }
         while (!lane.TryRest());
     }
