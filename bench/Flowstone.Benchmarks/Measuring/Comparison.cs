@@ -15,7 +15,7 @@ sealed class Comparison(BenchmarkServer server, Settings settings)
         // Twice: code that runs often is compiled again, better, after a while.
         for (var time = 0; time < 2; time++)
             foreach (var side in sides)
-                await side.RunAsync(callers, TimeSpan.FromSeconds(settings.Seconds));
+                await side.RunAsync(callers, TimeSpan.FromSeconds(Math.Min(4, settings.Seconds)));
         var again = settings.Rounds;
         for (var round = 0; round < settings.Rounds;)
         {
