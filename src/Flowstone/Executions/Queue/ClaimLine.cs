@@ -15,24 +15,26 @@ sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimePr
 {
     const int MostTenants = 16;
 
-    // How long the known lanes are trusted: others queue work too. Where looking is slow, because of dead rows that an old snapshot keeps, it is done less often.
-    static readonly TimeSpan lookAgain = TimeSpan.FromSeconds(1);
-    static readonly TimeSpan lookAgainAtLatest = TimeSpan.FromSeconds(4);
+    // How long the known lanes are trusted: others queue work too. Where looking is slow, because of dead rows that an old snapshot keeps, it is
+    // done less often; in between the known lanes are asked again, each from where its last claim ended, past the dead rows.
+    static readonly TimeSpan askAgain = TimeSpan.FromSeconds(1);
+    static readonly TimeSpan lookAgainAtLatest = TimeSpan.FromSeconds(15);
+    const int LookShare = 20;   // looking takes one part of so many
 
     sealed record Asked(ClaimRequest Request, TaskCompletionSource<IReadOnlyList<ClaimedExecution>> Answer);
 
     readonly Lock guard = new();
     readonly List<Asked> waiting = [];
     bool serving;
-    long lookedAt;
+    long lookedAt, askedAgainAt;
     TimeSpan lookTook;
     TimeSpan ahead;   // of the database's clock before ours
 
     /// <summary>By the database's clock, as far as it is known here.</summary>
     public DateTimeOffset Now => clock.Now() + ahead;
 
-    /// <summary>How long until the lanes were last looked at so long ago.</summary>
-    public TimeSpan UntilLook(TimeSpan interval) => lookedAt == 0 ? TimeSpan.Zero : interval - Stopwatch.GetElapsedTime(lookedAt);
+    /// <summary>How long until the lanes were last looked at, or asked again, so long ago.</summary>
+    public TimeSpan UntilLook(TimeSpan interval) => lookedAt == 0 ? TimeSpan.Zero : interval - Stopwatch.GetElapsedTime(askedAgainAt);
 
     public Task<IReadOnlyList<ClaimedExecution>> ClaimAsync(ClaimRequest request)
     {
@@ -94,9 +96,16 @@ sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimePr
     async Task<List<ClaimedExecution>> ClaimAsync(ClaimRequest request, int limit)
     {
         var claimed = new List<ClaimedExecution>();
-        var trustedFor = lookTook * 20 is var slow && slow > lookAgain ? slow < lookAgainAtLatest ? slow : lookAgainAtLatest : lookAgain;
+        var trustedFor = lookTook * LookShare is var slow && slow > askAgain ? slow < lookAgainAtLatest ? slow : lookAgainAtLatest : askAgain;
         if (lookedAt == 0 || Stopwatch.GetElapsedTime(lookedAt) > trustedFor)
+        {
             await LookAsync(request.TenantId);
+        }
+        else if (Stopwatch.GetElapsedTime(askedAgainAt) > askAgain)
+        {
+            lanes.AskAgain();
+            askedAgainAt = Stopwatch.GetTimestamp();
+        }
         var emptied = new HashSet<QueueLane>();   // what came since is for the next who asks: whoever has something to do need not wait for more
         var looked = false;
         while (claimed.Count < limit)
@@ -125,7 +134,7 @@ sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimePr
         return claimed;
 
         // Who asks an empty queue again and again costs little; a test's clock may have moved.
-        bool MayLook() => clock != TimeProvider.System || Stopwatch.GetElapsedTime(lookedAt) > lookTook * 10;
+        bool MayLook() => clock != TimeProvider.System || Stopwatch.GetElapsedTime(lookedAt) > lookTook * LookShare;
     }
 
     // With pauses and limits in the way. Limits are locked in one order, and only those that matter. What holds its places already, because
@@ -278,7 +287,7 @@ sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimePr
             select lane.tenant_id, lane.priority, lane.visible_at, clock_timestamp()
               from lane join flowstone.tenants t on t.id = lane.tenant_id where t.paused_at is null
             """;
-        var started = Stopwatch.GetTimestamp();
+        var (started, now) = (Stopwatch.GetTimestamp(), Now);
         var found = new List<(Id<Tenant>, short, DateTimeOffset)>();
         await worker.TransactAsync(only?.ToString(), [new(Database.ByKeyOnly), new(Look, P(only))], row =>
         {
@@ -288,8 +297,8 @@ sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimePr
             if (clock == TimeProvider.System)
                 ahead = row.GetFieldValue<DateTimeOffset>(3) - clock.Now();
         }, CancellationToken.None);
-        lanes.Replace(only, found);
+        lanes.Replace(only, found, now);
         lookTook = Stopwatch.GetElapsedTime(started);
-        lookedAt = Stopwatch.GetTimestamp();
+        lookedAt = askedAgainAt = Stopwatch.GetTimestamp();
     }
 }

@@ -15,7 +15,7 @@ sealed class QueueLane(Id<Tenant> tenantId, short priority)
     public DateTimeOffset NextDue { get; set; } = DateTimeOffset.MaxValue;
 
     /// <summary>Where the next claim begins to look: what lies before was taken. Saves walking over the dead rows of what was claimed.</summary>
-    public (DateTimeOffset VisibleAt, Guid Id) From { get; set; } = (DateTimeOffset.MinValue, Guid.Empty);
+    public (DateTimeOffset VisibleAt, Guid Id) From { get; set; }
 
     /// <summary>Whether a claim met a pause or a limit here.</summary>
     public bool Limited { get; set; }
@@ -34,6 +34,12 @@ sealed class QueueLanes
     TaskCompletionSource news = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly SortedDictionary<(Guid Tenant, int UrgencyRank), QueueLane> lanes = [];
     Guid lastTenant;
+
+    // Before this, nothing was left to take in the lanes that are not known here.
+    DateTimeOffset lookedUpTo = DateTimeOffset.MinValue;
+
+    // Transactions commit in another order than their rows say; what is younger than this is looked at again.
+    static (DateTimeOffset VisibleAt, Guid Id) Settled(DateTimeOffset now) => (now - TimeSpan.FromMilliseconds(500), Guid.Empty);
 
     /// <summary>The lanes of the next claim, each of another tenant, with how many to take of each.</summary>
     public List<(QueueLane Lane, int Quota, int News)> Choose(Id<Tenant>? only, int wanted, int mostTenants, DateTimeOffset now)
@@ -94,8 +100,7 @@ sealed class QueueLanes
     /// <summary>After a claim of the lane: fewer than asked for is all that there was.</summary>
     public void Claimed(QueueLane lane, int quota, int news, int found, (DateTimeOffset VisibleAt, Guid Id) last, DateTimeOffset now)
     {
-        // Transactions commit in another order than their rows say; younger rows than this are looked at again.
-        var settled = (now - TimeSpan.FromMilliseconds(500), Guid.Empty);
+        var settled = Settled(now);
         lock (guard)
         {
             var upTo = found < quota ? settled : last;
@@ -106,20 +111,35 @@ sealed class QueueLanes
     }
 
     /// <summary>What a look at the whole queue (or at one tenant's part) found: per lane the time of its first row.</summary>
-    public void Replace(Id<Tenant>? only, IReadOnlyList<(Id<Tenant> Tenant, short Priority, DateTimeOffset First)> found)
+    /// <param name="now">When the look began.</param>
+    public void Replace(Id<Tenant>? only, IReadOnlyList<(Id<Tenant> Tenant, short Priority, DateTimeOffset First)> found, DateTimeOffset now)
     {
+        var settled = Settled(now);
         lock (guard)
         {
-            // A lane that was not found is empty, unless it had news since; then the next look tells.
-            foreach (var key in lanes.Where(l => (only is null || only.Value.Value == l.Key.Tenant) && l.Value.NextDue == DateTimeOffset.MaxValue).Select(l => l.Key).ToList())
-                lanes.Remove(key);
+            if (only is null)
+            {
+                // A lane that was not found is empty, unless it had news since; then the next look tells.
+                foreach (var key in lanes.Where(l => l.Value.NextDue == DateTimeOffset.MaxValue).Select(l => l.Key).ToList())
+                    lanes.Remove(key);
+                lookedUpTo = settled.VisibleAt;
+            }
             foreach (var (tenant, priority, first) in found)
             {
+                // The first may be a lease that runs out in the future; what is queued from now on comes before it.
                 var lane = Lane(tenant, priority);
                 lane.NextDue = first < lane.NextDue ? first : lane.NextDue;
-                lane.From = (first, Guid.Empty);
+                lane.From = first < settled.VisibleAt ? (first, Guid.Empty) : settled;
             }
         }
+    }
+
+    /// <summary>Has all known lanes asked again, each from where its last claim ended.</summary>
+    public void AskAgain()
+    {
+        lock (guard)
+            foreach (var lane in lanes.Values)
+                lane.NextDue = DateTimeOffset.MinValue;
     }
 
     /// <summary>When something will be due, as far as is known.</summary>
@@ -131,5 +151,5 @@ sealed class QueueLanes
 
     // Higher priorities first, below the same tenant.
     QueueLane Lane(Id<Tenant> tenant, short priority)
-        => lanes.TryGetValue((tenant.Value, -priority), out var lane) ? lane : lanes[(tenant.Value, -priority)] = new QueueLane(tenant, priority);
+        => lanes.TryGetValue((tenant.Value, -priority), out var lane) ? lane : lanes[(tenant.Value, -priority)] = new QueueLane(tenant, priority) { From = (lookedUpTo, Guid.Empty) };
 }
