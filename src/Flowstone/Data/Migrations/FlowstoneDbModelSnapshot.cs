@@ -608,10 +608,6 @@ namespace Flowstone.Data.Migrations
                         .HasDatabaseName("ix_execution_queue_parked")
                         .HasFilter("parked_for is not null");
 
-                    b.HasIndex("TenantId", "Priority", "VisibleAt", "ExecutionId")
-                        .IsDescending(false, true, false, false)
-                        .HasDatabaseName("ix_execution_queue_claim");
-
                     b.ToTable("execution_queue", "flowstone");
                 });
 
