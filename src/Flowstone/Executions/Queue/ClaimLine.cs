@@ -169,7 +169,8 @@ sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimePr
     static readonly string Claim = ClaimText(limits: false);
     static readonly string ClaimWithLimits = ClaimText(limits: true);
 
-    // Without limits, the root of -1 tells that there are some.
+    // Without limits, the root of -1 tells that there are some. "case" and not "coalesce": behind a policy the latter is no condition for an
+    // index, and the walk would go on over all leases, dead ones too.
     static string ClaimText(bool limits) => $"""
         with due as materialized (
             select d.*, l.number from unnest($1, $2, $3, $4, $5) with ordinality l (tenant_id, priority, visible_from, id_from, quota, number), lateral (
@@ -178,7 +179,7 @@ sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimePr
                        (q.failures + case when q.worker is null then 0 else 1 end)::smallint as failures, q.worker is not null as lost
                   from flowstone.execution_queue q
                  where q.tenant_id = l.tenant_id and q.priority = l.priority and (q.visible_at, uuid_send(q.execution_id)) > (l.visible_from, uuid_send(l.id_from))
-                   and q.visible_at <= coalesce($6, now())
+                   and q.visible_at <= case when $6 is null then now() else $6 end
                  order by q.visible_at, uuid_send(q.execution_id) limit l.quota for update skip locked) d),
         named as materialized (
             select d.*, case when w.paused_at is not null then 'paused:' || w.id end as paused,
