@@ -498,7 +498,7 @@ CREATE INDEX ix_execution_attributes_by_value ON ONLY flowstone.execution_attrib
 
 CREATE INDEX ix_execution_keys_expired ON flowstone.execution_keys USING btree (expires_at);
 
-CREATE INDEX ix_execution_queue_claim ON flowstone.execution_queue USING btree (tenant_id, priority DESC, visible_at, uuid_send(execution_id));
+CREATE INDEX ix_execution_queue_claim ON flowstone.execution_queue USING btree (tenant_id, priority DESC, visible_at, NULLIF(execution_id, '00000000-0000-0000-0000-000000000000'::uuid));
 
 CREATE INDEX ix_execution_queue_parked ON flowstone.execution_queue USING btree (tenant_id, parked_for, priority DESC) WHERE (parked_for IS NOT NULL);
 

@@ -43,7 +43,8 @@ public sealed partial class HotPathPlanTests(TestDatabase database)
         var plans = string.Join('\n', log.Take());
         var scans = Scan().Matches(plans).Select(match => (Table: Partition().Replace(match.Groups[2].Value, ""), Index: match.Groups[1].Value, Condition: match.Groups[3].Value)).ToHashSet();
         Assert.All(scans, scan => Assert.True(Exact(scan.Table, scan.Index, scan.Condition), $"{scan}"));
-        Assert.Contains(scans, scan => scan.Index == "ix_execution_queue_claim" && scan.Condition.Contains("visible_at <=", StringComparison.Ordinal));   // ends with what is due
+        Assert.Contains(scans, scan => scan.Index == "ix_execution_queue_claim" && scan.Condition.Contains("visible_at <=", StringComparison.Ordinal)   // ends with what is due
+            && scan.Condition.Contains("> ROW(l.visible_from, l.id_from)", StringComparison.Ordinal));   // and begins past what was claimed
         Assert.DoesNotMatch(WholeTable(), plans);
         Assert.Superset(new HashSet<string> { "execution_queue", "executions", "node_executions" }, scans.Select(scan => scan.Table).ToHashSet());
     }

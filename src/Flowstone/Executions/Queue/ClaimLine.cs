@@ -178,9 +178,9 @@ sealed class ClaimLine(Database app, Database worker, GroupCommit writes, TimePr
                 select q.ctid as place, q.shard_key, q.execution_id, q.tenant_id, q.workflow_id, q.fence, q.visible_at, q.concurrency_key, q.holds,
                        (q.failures + case when q.worker is null then 0 else 1 end)::smallint as failures, q.worker is not null as lost
                   from flowstone.execution_queue q
-                 where q.tenant_id = l.tenant_id and q.priority = l.priority and (q.visible_at, uuid_send(q.execution_id)) > (l.visible_from, uuid_send(l.id_from))
+                 where q.tenant_id = l.tenant_id and q.priority = l.priority and (q.visible_at, {QueueSql.ClaimOrder}) > (l.visible_from, l.id_from)
                    and q.visible_at <= case when $6 is null then now() else $6 end
-                 order by q.visible_at, uuid_send(q.execution_id) limit l.quota for update skip locked) d),
+                 order by q.visible_at, {QueueSql.ClaimOrder} limit l.quota for update skip locked) d),
         named as materialized (
             select d.*, case when w.paused_at is not null then 'paused:' || w.id end as paused,
                    case when w.max_concurrency is null then case when d.concurrency_key is null then null else array[d.concurrency_key::text] end

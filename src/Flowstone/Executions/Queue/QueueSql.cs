@@ -4,6 +4,12 @@ namespace Flowstone.Executions;
 static class QueueSql
 {
     /// <summary>
+    /// Puts rows of <c>q</c> that are due at one time in order, as <c>ix_execution_queue_claim</c> has them: an expression, so that no look-up by
+    /// key can use that index, and a leakproof one, so that it can be compared behind a policy.
+    /// </summary>
+    public const string ClaimOrder = "nullif(q.execution_id, '00000000-0000-0000-0000-000000000000')";
+
+    /// <summary>
     /// Common table expressions that follow <c>released</c> (the queue's rows that went or wait, with <c>tenant_id</c> and <c>holds</c>) and
     /// <c>ended</c> (the executions that ended): they count for the statistics, give back what was held, and let those parked for it go on.
     /// The limits must be locked before, in a statement of their own.

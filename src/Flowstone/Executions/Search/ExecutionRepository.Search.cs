@@ -66,11 +66,11 @@ public sealed partial class ExecutionRepository
     {
         // Two walks along the index: the rest of the priority at which the page before ended, and all lower ones.
         const string Joined = "from flowstone.execution_queue q join flowstone.executions e on e.tenant_id = q.tenant_id and e.id = q.execution_id where q.tenant_id = $1 and e.tenant_id = $1";
-        const string Order = "order by q.priority desc, q.visible_at, uuid_send(q.execution_id) limit $2";
+        const string Order = $"order by q.priority desc, q.visible_at, {QueueSql.ClaimOrder} limit $2";
         const string First = $"select {ExecutionRow.Columns}, q.priority as place, q.visible_at {Joined} {Order}";
         const string Next = $"""
             select * from (
-                (select {ExecutionRow.Columns}, q.priority as place, q.visible_at {Joined} and q.priority = $3 and (q.visible_at, uuid_send(q.execution_id)) > ($4, uuid_send($5)) {Order})
+                (select {ExecutionRow.Columns}, q.priority as place, q.visible_at {Joined} and q.priority = $3 and (q.visible_at, {QueueSql.ClaimOrder}) > ($4, $5) {Order})
                 union all
                 (select {ExecutionRow.Columns}, q.priority, q.visible_at {Joined} and q.priority < $3 {Order})) page
              order by place desc, visible_at, id limit $2
