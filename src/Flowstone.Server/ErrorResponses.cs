@@ -46,6 +46,7 @@ static partial class ErrorResponses
         RequestRefusedException e => e.Problem,
         InvalidInputException e => Invalid(e.Errors),
         NotFoundException e => Problem(404, "not-found", "Not found", e.Message),
+        AccessDeniedException e => Problem(403, "forbidden", "Forbidden", e.Message),
         ConflictException e => Problem(409, "conflict", "Conflict", e.Message),
         PayloadDamagedException e => Problem(500, "payload-damaged", "Payload damaged", e.Message),
         UnavailableException e => Problem(503, "unavailable", "Not available", e.Message),

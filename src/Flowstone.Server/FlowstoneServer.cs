@@ -4,6 +4,7 @@ using Flowstone.Server.Auth;
 using Flowstone.Server.Console;
 using Flowstone.Server.Executions;
 using Flowstone.Server.Health;
+using Flowstone.Server.Permissions;
 using Flowstone.Server.Users;
 using Flowstone.Server.Workflows;
 using Microsoft.AspNetCore.DataProtection;
@@ -64,6 +65,7 @@ public static class FlowstoneServer
         api.MapUsers();
         api.MapTeams();
         api.MapWorkflows();
+        api.MapShares();
         api.MapExecutions();
         api.MapExecutionControl();
         api.MapWork();

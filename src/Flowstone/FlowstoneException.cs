@@ -6,6 +6,9 @@ public abstract class FlowstoneException(string message, Exception? cause = null
 /// <summary>The row is not there, or belongs to another tenant: the two are told alike on purpose.</summary>
 public sealed class NotFoundException(string kind, object id) : FlowstoneException($"{kind} {id} was not found.");
 
+/// <summary>The actor may know of it, but not do this: an owner or an administrator can allow it.</summary>
+public sealed class AccessDeniedException(string message) : FlowstoneException(message);
+
 /// <summary>The row changed first, or a unique name is taken. Read again before retrying.</summary>
 public sealed class ConflictException(string message, Exception? cause = null) : FlowstoneException(message, cause);
 

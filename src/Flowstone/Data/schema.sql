@@ -382,6 +382,19 @@ CREATE TABLE flowstone.users (
 
 ALTER TABLE ONLY flowstone.users FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE flowstone.workflow_shares (
+    tenant_id uuid NOT NULL,
+    workflow_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    level character varying(24) NOT NULL,
+    expires_at timestamp with time zone,
+    shared_by uuid,
+    shared_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_workflow_shares_level CHECK (((level)::text = ANY ((ARRAY['READ'::character varying, 'EXECUTE'::character varying, 'WRITE'::character varying, 'ADMIN'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY flowstone.workflow_shares FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE flowstone.workflow_versions (
     tenant_id uuid NOT NULL,
     workflow_id uuid NOT NULL,
@@ -485,6 +498,9 @@ ALTER TABLE ONLY flowstone.user_sessions
 ALTER TABLE ONLY flowstone.users
     ADD CONSTRAINT pk_users PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY flowstone.workflow_shares
+    ADD CONSTRAINT pk_workflow_shares PRIMARY KEY (tenant_id, workflow_id, user_id);
+
 ALTER TABLE ONLY flowstone.workflow_versions
     ADD CONSTRAINT pk_workflow_versions PRIMARY KEY (tenant_id, workflow_id, number);
 
@@ -526,9 +542,13 @@ CREATE INDEX ix_user_emails_by_user ON flowstone.user_emails USING btree (tenant
 
 CREATE INDEX ix_user_sessions_by_user ON flowstone.user_sessions USING btree (tenant_id, user_id);
 
+CREATE INDEX ix_workflow_shares_by_user ON flowstone.workflow_shares USING btree (tenant_id, user_id);
+
 CREATE INDEX ix_workflows_by_owner ON flowstone.workflows USING btree (tenant_id, owner_id);
 
 CREATE INDEX ix_workflows_by_team ON flowstone.workflows USING btree (tenant_id, team_id);
+
+CREATE INDEX ix_workflows_public ON flowstone.workflows USING btree (tenant_id, id) WHERE ((visibility)::text = 'PUBLIC'::text);
 
 CREATE UNIQUE INDEX uq_tenants_slug ON flowstone.tenants USING btree (slug);
 
@@ -554,6 +574,12 @@ ALTER TABLE ONLY flowstone.user_sessions
 
 ALTER TABLE ONLY flowstone.users
     ADD CONSTRAINT fk_users_tenants FOREIGN KEY (tenant_id) REFERENCES flowstone.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.workflow_shares
+    ADD CONSTRAINT fk_workflow_shares_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.workflow_shares
+    ADD CONSTRAINT fk_workflow_shares_workflows FOREIGN KEY (tenant_id, workflow_id) REFERENCES flowstone.workflows(tenant_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY flowstone.workflow_versions
     ADD CONSTRAINT fk_workflow_versions_workflows FOREIGN KEY (tenant_id, workflow_id) REFERENCES flowstone.workflows(tenant_id, id) ON DELETE CASCADE;
@@ -631,6 +657,8 @@ CREATE POLICY tenant ON flowstone.user_sessions USING ((NULLIF(strpos(current_se
 
 CREATE POLICY tenant ON flowstone.users USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
+CREATE POLICY tenant ON flowstone.workflow_shares USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
 CREATE POLICY tenant ON flowstone.workflow_versions USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.workflows USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
@@ -652,6 +680,8 @@ CREATE POLICY worker ON flowstone.execution_queue FOR SELECT TO flowstone_worker
 CREATE POLICY worker ON flowstone.tenants FOR SELECT TO flowstone_worker USING (true);
 
 CREATE POLICY worker_claim ON flowstone.execution_queue FOR UPDATE TO flowstone_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE flowstone.workflow_shares ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.workflow_versions ENABLE ROW LEVEL SECURITY;
 
@@ -717,6 +747,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_logins TO flowstone_ap
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_sessions TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.users TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.workflow_shares TO flowstone_app;
 
 GRANT SELECT,INSERT ON TABLE flowstone.workflow_versions TO flowstone_app;
 

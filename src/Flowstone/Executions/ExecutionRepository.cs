@@ -1,4 +1,5 @@
 using Flowstone.Data;
+using Flowstone.Permissions;
 using Flowstone.Tenancy;
 using static Flowstone.Data.Sql;
 
@@ -14,21 +15,22 @@ public sealed record TimelineStep(VersionNode Node, NodeExecution Execution);
 public sealed partial class ExecutionRepository
 {
     readonly TenantDatabase database;
-    readonly Actor actor;
+    readonly AccessRule access;
     readonly TimeProvider clock;
     readonly NodeOrdinals nodes;
     readonly PayloadStore payloads;
     readonly GroupCommit writes;
     readonly QueueLanes lanes;
 
-    internal ExecutionRepository(TenantDatabase database, Actor actor, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes)
-        => (this.database, this.actor, this.clock, this.nodes, this.payloads, this.writes, this.lanes) = (database, actor, clock, nodes, payloads, writes, lanes);
+    internal ExecutionRepository(TenantDatabase database, AccessRule access, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes)
+        => (this.database, this.access, this.clock, this.nodes, this.payloads, this.writes, this.lanes) = (database, access, clock, nodes, payloads, writes, lanes);
 
     /// <summary>Queues an execution: once this returns, it will run, whatever crashes.</summary>
     /// <exception cref="NotFoundException">This tenant has no such workflow, or the workflow no such version.</exception>
     /// <exception cref="InvalidInputException">The input is over the limit.</exception>
     public async Task<Execution> StartAsync(NewExecution request, CancellationToken cancellationToken = default)
     {
+        await RequireStartAsync([request], cancellationToken);
         var start = await PrepareAsync(request, cancellationToken);
         await writes.WriteAsync(start, cancellationToken);
         if (start.Version is { } version)
@@ -45,6 +47,16 @@ public sealed partial class ExecutionRepository
             delete from flowstone.execution_keys k where k.tenant_id = $1 and k.key = $2
                and (k.expires_at <= coalesce($3, now()) or not exists (select from flowstone.executions e where e.tenant_id = $1 and e.id = k.execution_id))
             """, [P(key), P(DatabaseNow(clock))], cancellationToken) > 0;
+
+    async ValueTask RequireStartAsync(IReadOnlyList<NewExecution> requests, CancellationToken cancellationToken)
+    {
+        if (await access.IsAdministratorAsync(cancellationToken))
+            return;
+        foreach (var workflow in requests.Select(request => request.WorkflowId).Distinct())
+            await access.RequireAsync(AccessLevel.Execute, workflow, cancellationToken);
+        foreach (var parent in requests.Select(request => request.ParentId).OfType<Id<Execution>>().Distinct())
+            await access.RequireAsync(AccessLevel.Execute, parent, cancellationToken);
+    }
 
     async ValueTask<StartCall> PrepareAsync(NewExecution request, CancellationToken cancellationToken)
     {
@@ -65,7 +77,7 @@ public sealed partial class ExecutionRepository
             Status = ExecutionStatus.Pending,
             Trigger = request.Trigger,
             Priority = request.Priority,
-            StartedBy = actor.UserId,
+            StartedBy = access.Actor.UserId,
             CreatedAt = now,
             DueAt = request.DueAt ?? now,
             Claims = 0,
@@ -78,26 +90,36 @@ public sealed partial class ExecutionRepository
 
     /// <summary>What a start with this key started, while the key's window lasts.</summary>
     public async Task<Execution?> FindByDedupKeyAsync(string key, CancellationToken cancellationToken = default)
-        => (await database.QueryAsync($"""
+    {
+        var reach = await access.FilterAsync(AccessLevel.Read, "e.workflow_id", next: 4, cancellationToken);
+        return (await database.QueryAsync($"""
             select {ExecutionRow.Columns} from flowstone.execution_keys k join flowstone.executions e on e.tenant_id = k.tenant_id and e.id = k.execution_id
-             where k.tenant_id = $1 and k.key = $2 and k.expires_at > coalesce($3, now())
-            """, [P(key), P(DatabaseNow(clock))], ExecutionRow.Read, cancellationToken)).SingleOrDefault();
+             where k.tenant_id = $1 and k.key = $2 and k.expires_at > coalesce($3, now()){reach.Sql}
+            """, [P(key), P(DatabaseNow(clock)), .. reach.Parameters], ExecutionRow.Read, cancellationToken)).SingleOrDefault();
+    }
 
     public async Task<Execution?> FindAsync(Id<Execution> id, CancellationToken cancellationToken = default)
-        => (await database.QueryAsync($"select {ExecutionRow.Columns} from flowstone.executions e where e.tenant_id = $1 and e.id = $2",
-            [P(id)], ExecutionRow.Read, cancellationToken)).SingleOrDefault();
+    {
+        var reach = await access.FilterAsync(AccessLevel.Read, "e.workflow_id", next: 3, cancellationToken);
+        return (await database.QueryAsync($"select {ExecutionRow.Columns} from flowstone.executions e where e.tenant_id = $1 and e.id = $2{reach.Sql}",
+            [P(id), .. reach.Parameters], ExecutionRow.Read, cancellationToken)).SingleOrDefault();
+    }
 
     /// <summary>How many executions of each status began since then; a status without any is absent.</summary>
     public async Task<IReadOnlyDictionary<ExecutionStatus, long>> CountByStatusAsync(DateTimeOffset since, CancellationToken cancellationToken = default)
-        => (await database.QueryAsync(
-            "select status, count(*) from flowstone.executions where tenant_id = $1 and id >= flowstone.lowest_id($2) group by status",
-            [P(since)], row => (Status: EnumText<ExecutionStatus>.Parse(row.GetString(0)), Count: row.GetInt64(1)), cancellationToken))
+    {
+        var reach = await access.FilterAsync(AccessLevel.Read, "workflow_id", next: 3, cancellationToken);
+        return (await database.QueryAsync(
+            $"select status, count(*) from flowstone.executions where tenant_id = $1 and id >= flowstone.lowest_id($2){reach.Sql} group by status",
+            [P(since), .. reach.Parameters], row => (Status: EnumText<ExecutionStatus>.Parse(row.GetString(0)), Count: row.GetInt64(1)), cancellationToken))
             .ToDictionary(row => row.Status, row => row.Count);
+    }
 
     /// <summary>The recorded steps, in the order in which they started.</summary>
-    public Task<List<NodeExecution>> NodesAsync(Id<Execution> id, CancellationToken cancellationToken = default)
-        => database.QueryAsync($"select {NodeExecutionRow.Columns} from flowstone.node_executions n where n.tenant_id = $1 and n.execution_id = $2 order by n.started_at, n.iteration, n.node, n.attempt",
-            [P(id)], NodeExecutionRow.Read, cancellationToken);
+    public async Task<List<NodeExecution>> NodesAsync(Id<Execution> id, CancellationToken cancellationToken = default)
+        => !await access.MayAsync(AccessLevel.Read, id, cancellationToken) ? []
+            : await database.QueryAsync($"select {NodeExecutionRow.Columns} from flowstone.node_executions n where n.tenant_id = $1 and n.execution_id = $2 order by n.started_at, n.iteration, n.node, n.attempt",
+                [P(id)], NodeExecutionRow.Read, cancellationToken);
 
     /// <exception cref="NotFoundException">This tenant has no such execution.</exception>
     public async Task<ExecutionTimeline> TimelineAsync(Id<Execution> id, CancellationToken cancellationToken = default)
@@ -121,6 +143,8 @@ public sealed partial class ExecutionRepository
     /// <summary>A retry or a fork names payloads that lie with the execution it came from.</summary>
     async Task<T?> FromOriginAsync<T>(Id<Execution> id, Func<Id<Execution>, Task<T?>> find, CancellationToken cancellationToken) where T : class
     {
+        if (!await access.MayAsync(AccessLevel.Read, id, cancellationToken))
+            return null;
         for (Id<Execution>? origin = id; origin is { } current;)
         {
             if (await find(current) is { } found)

@@ -5,16 +5,22 @@ namespace Flowstone.Tenancy;
 /// <summary>On whose behalf something is done.</summary>
 public readonly record struct Actor
 {
-    Actor(Id<User>? userId, string name) => (UserId, Name) = (userId, name);
+    Actor(Id<User>? userId, UserRole? role, string name) => (UserId, Role, Name) = (userId, role, name);
 
     /// <summary>The user, or null where the platform itself acts.</summary>
     public Id<User>? UserId { get; }
 
+    /// <summary>The user's role if it was read just now; else it is asked for where it matters.</summary>
+    internal UserRole? Role { get; }
+
     /// <summary>Who it was, for people.</summary>
     public string Name { get; }
 
-    public static Actor User(Id<User> id) => new(id, $"user {id}");
+    public static Actor User(Id<User> id) => new(id, null, $"user {id}");
 
-    /// <summary>A job of the platform: <c>"retention"</c>, <c>"import"</c>.</summary>
-    public static Actor System(string job) => new(null, job);
+    /// <summary>Whoever a session was found to belong to: saves asking for the role.</summary>
+    public static Actor User(SignedInUser user) => new(user.UserId, user.Role, $"user {user.UserId}");
+
+    /// <summary>A job of the platform: <c>"retention"</c>, <c>"import"</c>. It may do everything.</summary>
+    public static Actor System(string job) => new(null, null, job);
 }

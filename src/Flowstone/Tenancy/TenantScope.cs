@@ -1,4 +1,5 @@
 using Flowstone.Executions;
+using Flowstone.Permissions;
 using Flowstone.Users;
 using Flowstone.Workflows;
 
@@ -11,12 +12,14 @@ public sealed class TenantScope
     {
         Actor = actor;
         TenantId = database.TenantId;
-        Users = new UserRepository(database, clock);
-        Teams = new TeamRepository(database, clock);
-        Workflows = new WorkflowRepository(database, actor, clock);
-        Executions = new ExecutionRepository(database, actor, clock, nodes, payloads, writes, lanes);
-        Queue = new QueueControl(database, clock, lanes);
-        PayloadPolicies = new PayloadPolicyRepository(database, payloads);
+        var access = new AccessRule(database, actor, clock);
+        Users = new UserRepository(database, access, clock);
+        Teams = new TeamRepository(database, access, clock);
+        Workflows = new WorkflowRepository(database, access, clock);
+        Shares = new WorkflowShareRepository(database, access, clock);
+        Executions = new ExecutionRepository(database, access, clock, nodes, payloads, writes, lanes);
+        Queue = new QueueControl(database, access, clock, lanes);
+        PayloadPolicies = new PayloadPolicyRepository(database, access, payloads);
     }
 
     public Id<Tenant> TenantId { get; }
@@ -24,6 +27,10 @@ public sealed class TenantScope
     public UserRepository Users { get; }
     public TeamRepository Teams { get; }
     public WorkflowRepository Workflows { get; }
+
+    /// <summary>With whom workflows are shared.</summary>
+    public WorkflowShareRepository Shares { get; }
+
     public ExecutionRepository Executions { get; }
 
     /// <summary>Pauses and limits.</summary>

@@ -1,6 +1,7 @@
 using System.Net.Mail;
 using System.Text.Json;
 using Flowstone.Data;
+using Flowstone.Permissions;
 using Flowstone.Tenancy;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
@@ -18,20 +19,22 @@ public sealed record UserFilter
     public string? Search { get; init; }
 }
 
-/// <summary>Keeps the users of a tenant.</summary>
+/// <summary>Keeps the users of a tenant. All users may know of each other; administrators change them, and each their own profile.</summary>
 public sealed class UserRepository
 {
     /// <summary>Settings are shallow; a reader of JSON gives up at 64.</summary>
     const int MaxPreferencesDepth = 32;
 
     readonly TenantDatabase database;
+    readonly AccessRule access;
     readonly TimeProvider clock;
 
-    internal UserRepository(TenantDatabase database, TimeProvider clock) => (this.database, this.clock) = (database, clock);
+    internal UserRepository(TenantDatabase database, AccessRule access, TimeProvider clock) => (this.database, this.access, this.clock) = (database, access, clock);
 
     /// <exception cref="ConflictException">The e-mail address is taken, in this tenant or another.</exception>
     public async Task<User> CreateAsync(NewUser request, CancellationToken cancellationToken = default)
     {
+        await access.RequireAdministratorAsync(cancellationToken);
         CheckProfile(request.Email, request.FirstName, request.LastName, request.TimeZone, request.Language);
         var now = clock.Now();
         var user = new User
@@ -63,12 +66,16 @@ public sealed class UserRepository
         return user;
     }
 
-    public Task<User?> FindAsync(Id<User> id, CancellationToken cancellationToken = default)
-        => database.ReadAsync(db => db.Set<User>().SingleOrDefaultAsync(u => u.Id == id, cancellationToken));
+    public async Task<User?> FindAsync(Id<User> id, CancellationToken cancellationToken = default)
+    {
+        await access.RequireAsync(AccessLevel.Read, cancellationToken);
+        return await database.ReadAsync(db => db.Set<User>().SingleOrDefaultAsync(u => u.Id == id, cancellationToken));
+    }
 
     /// <summary>The tenant's user with this address, without regard to case.</summary>
     public async Task<User?> FindByEmailAsync(string email, CancellationToken cancellationToken = default)
     {
+        await access.RequireAsync(AccessLevel.Read, cancellationToken);
         var found = await database.QueryAsync(
             "select user_id from flowstone.user_emails where tenant_id = $1 and email_hash = flowstone.email_hash($2)",
             [P(email.Trim())], row => new Id<User>(row.GetGuid(0)), cancellationToken);
@@ -76,8 +83,10 @@ public sealed class UserRepository
     }
 
     /// <summary>A page, newest first, continuing below <paramref name="before"/>.</summary>
-    public Task<List<User>> ListAsync(UserFilter filter, Id<User>? before, int limit, CancellationToken cancellationToken = default)
-        => database.ReadAsync(db =>
+    public async Task<List<User>> ListAsync(UserFilter filter, Id<User>? before, int limit, CancellationToken cancellationToken = default)
+    {
+        await access.RequireAsync(AccessLevel.Read, cancellationToken);
+        return await database.ReadAsync(db =>
         {
             IQueryable<User> page = db.Set<User>();
             if (filter.Role is { } role)
@@ -94,20 +103,28 @@ public sealed class UserRepository
                 page = page.Where(u => u.Id < last);
             return page.OrderByDescending(u => u.Id).Take(limit).ToListAsync(cancellationToken);
         });
+    }
 
+    /// <summary>Address, role and status are changed by administrators, the rest by the user, too.</summary>
     /// <exception cref="NotFoundException">This tenant has no such user.</exception>
-    /// <exception cref="ConflictException">The new e-mail address is taken.</exception>
+    /// <exception cref="AccessDeniedException">It is another user's profile, or not the profile alone.</exception>
+    /// <exception cref="ConflictException">The new e-mail address is taken, or the tenant would be left without an active administrator.</exception>
     public async Task<User> UpdateAsync(Id<User> id, UserChanges changes, CancellationToken cancellationToken = default)
     {
+        if (changes is { Email: null, Role: null, Status: null })
+            await access.RequireSelfAsync(id, cancellationToken);
+        else
+            await access.RequireAdministratorAsync(cancellationToken);
         CheckProfile(changes.Email, changes.FirstName, changes.LastName, changes.TimeZone, changes.Language);
         CheckPreferences(changes.Preferences);
         List<(string, NpgsqlParameter[])> statements =
         [
-            ("""
-             update flowstone.users set email = coalesce($3, email), first_name = coalesce($4, first_name), last_name = coalesce($5, last_name),
+            (LockAdministrators, []),
+            ($"""
+             update flowstone.users u set email = coalesce($3, email), first_name = coalesce($4, first_name), last_name = coalesce($5, last_name),
                     role = coalesce($6, role), status = coalesce($7, status), time_zone = coalesce($8, time_zone),
                     language = coalesce($9, language), preferences = coalesce($10, preferences), updated_at = $11
-              where tenant_id = $1 and id = $2
+              where tenant_id = $1 and id = $2 and ((coalesce($6, 'ADMIN') = 'ADMIN' and coalesce($7, 'ACTIVE') = 'ACTIVE') or {AnotherAdministrator})
              """,
              [P(id), P(changes.Email?.Trim()), P(changes.FirstName), P(changes.LastName),
               P(changes.Role is { } role ? EnumText<UserRole>.Of(role) : null), P(changes.Status is { } status ? EnumText<UserStatus>.Of(status) : null),
@@ -123,8 +140,8 @@ public sealed class UserRepository
                 select tenant_id, id, flowstone.email_hash($3) from flowstone.users where tenant_id = $1 and id = $2
                 """, [P(id), P(email.Trim())]));
         }
-        if ((await database.ExecuteAsync(statements, cancellationToken))[0] == 0)
-            throw new NotFoundException("User", id);
+        if ((await database.ExecuteAsync(statements, cancellationToken))[1] == 0)
+            throw await FindAsync(id, cancellationToken) is null ? new NotFoundException("User", id) : LastAdministrator();
         return await FindAsync(id, cancellationToken) ?? throw new NotFoundException("User", id);
     }
 
@@ -137,7 +154,7 @@ public sealed class UserRepository
 
     /// <returns>False if there was no such user.</returns>
     /// <exception cref="InvalidInputException">The user still owns workflows.</exception>
-    /// <exception cref="ConflictException">The user is the last owner of a team.</exception>
+    /// <exception cref="ConflictException">The user is the last owner of a team, or the last active administrator.</exception>
     public async Task<bool> DeleteAsync(Id<User> id, CancellationToken cancellationToken = default)
     {
         // As TeamRepository does: one change of membership at a time, then a statement that sees what the one before did.
@@ -146,8 +163,8 @@ public sealed class UserRepository
              where t.tenant_id = $1 and exists (select from flowstone.team_members m where m.tenant_id = $1 and m.team_id = t.id and m.user_id = $2)
              order by t.id for update
             """;
-        const string DeleteUser = """
-            delete from flowstone.users u where u.tenant_id = $1 and u.id = $2 and not exists (
+        const string DeleteUser = $"""
+            delete from flowstone.users u where u.tenant_id = $1 and u.id = $2 and {AnotherAdministrator} and not exists (
                    select from flowstone.team_members m where m.tenant_id = $1 and m.user_id = $2 and m.role = 'OWNER' and not exists (
                           select from flowstone.team_members o where o.tenant_id = $1 and o.team_id = m.team_id and o.user_id <> $2 and o.role = 'OWNER'))
             """;
@@ -155,11 +172,28 @@ public sealed class UserRepository
             delete from flowstone.user_emails e where e.tenant_id = $1 and e.user_id = $2
                and not exists (select from flowstone.users u where u.tenant_id = $1 and u.id = $2)
             """;
-        if ((await database.ExecuteAsync([(LockTeams, [P(id)]), (DeleteUser, [P(id)]), (FreeEmail, [P(id)])], cancellationToken))[1] > 0)
+        await access.RequireAdministratorAsync(cancellationToken);
+        if ((await database.ExecuteAsync([(LockAdministrators, []), (LockTeams, [P(id)]), (DeleteUser, [P(id)]), (FreeEmail, [P(id)])], cancellationToken))[2] > 0)
             return true;
-        return await FindAsync(id, cancellationToken) is null ? false
-            : throw new ConflictException("The user is the last owner of a team: make somebody else an owner, or delete the team, first.");
+        if (await FindAsync(id, cancellationToken) is not { } user)
+            return false;
+        throw user is { Role: UserRole.Admin, Status: UserStatus.Active } && !await AnotherAdministratorAsync(id, cancellationToken) ? LastAdministrator()
+            : new ConflictException("The user is the last owner of a team: make somebody else an owner, or delete the team, first.");
     }
+
+    // One change among the administrators at a time, in a statement of its own: the next one's snapshot then sees what the one before did.
+    const string LockAdministrators = "select 1 from flowstone.users where tenant_id = $1 and role = 'ADMIN' and status = 'ACTIVE' order by id for update";
+
+    // Unless the user is no administrator, there must be another.
+    const string AnotherAdministrator = """
+        (u.role <> 'ADMIN' or u.status <> 'ACTIVE' or exists (
+            select from flowstone.users a where a.tenant_id = $1 and a.id <> $2 and a.role = 'ADMIN' and a.status = 'ACTIVE'))
+        """;
+
+    Task<bool> AnotherAdministratorAsync(Id<User> id, CancellationToken cancellationToken)
+        => database.ReadAsync(db => db.Set<User>().AnyAsync(u => u.Id != id && u.Role == UserRole.Admin && u.Status == UserStatus.Active, cancellationToken));
+
+    static ConflictException LastAdministrator() => new("The tenant needs an active administrator: make somebody else one first.");
 
     static void CheckPreferences(JsonElement? preferences)
     {

@@ -71,7 +71,10 @@ public sealed record NewWorkflow
     public required JsonElement Definition { get; init; }
 
     public WorkflowStatus Status { get; init; } = WorkflowStatus.Draft;
-    public Visibility Visibility { get; init; } = Visibility.Private;
+
+    /// <summary>Null is TEAM with a team, and PRIVATE without.</summary>
+    public Visibility? Visibility { get; init; }
+
     public Id<Team>? TeamId { get; init; }
     public string? Message { get; init; }
 }
@@ -101,6 +104,9 @@ sealed class WorkflowMapping : IEntityTypeConfiguration<Workflow>
 
         // A user's workflows; and deleting a user.
         workflow.HasIndex(w => new { w.TenantId, w.OwnerId }).HasDatabaseName("ix_workflows_by_owner");
+
+        // AccessRule: what everybody may see.
+        workflow.HasIndex(w => new { w.TenantId, w.Id }).HasDatabaseName("ix_workflows_public").HasFilter("visibility = 'PUBLIC'");
 
         // A team's workflows; and deleting a team.
         workflow.HasIndex(w => new { w.TenantId, w.TeamId }).HasDatabaseName("ix_workflows_by_team");

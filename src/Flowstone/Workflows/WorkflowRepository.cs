@@ -1,7 +1,9 @@
 using System.Text.Json;
 using Flowstone.Data;
 using Flowstone.Executions;
+using Flowstone.Permissions;
 using Flowstone.Tenancy;
+using Flowstone.Users;
 using Microsoft.EntityFrameworkCore;
 using static Flowstone.Data.Sql;
 
@@ -17,21 +19,22 @@ public sealed record WorkflowFilter
     public string? Search { get; init; }
 }
 
-/// <summary>Keeps workflows and their immutable versions.</summary>
+/// <summary>Keeps workflows and their immutable versions. Each call does what its actor may (docs/access.md): of others' workflows nothing is known.</summary>
 public sealed class WorkflowRepository
 {
     // As deep as a definition may be: a reader's own limit is 64.
     static readonly JsonDocumentOptions stored = new() { MaxDepth = WorkflowDefinition.MaxDepth };
 
     readonly TenantDatabase database;
-    readonly Actor actor;
+    readonly AccessRule access;
     readonly TimeProvider clock;
 
-    internal WorkflowRepository(TenantDatabase database, Actor actor, TimeProvider clock)
-        => (this.database, this.actor, this.clock) = (database, actor, clock);
+    internal WorkflowRepository(TenantDatabase database, AccessRule access, TimeProvider clock)
+        => (this.database, this.access, this.clock) = (database, access, clock);
 
     /// <summary>Stores a workflow with version 1.</summary>
-    /// <exception cref="InvalidInputException">The definition breaks a rule, or the team is not there.</exception>
+    /// <exception cref="InvalidInputException">The definition breaks a rule, or the team is not there, or the actor may not change its workflows.</exception>
+    /// <exception cref="AccessDeniedException">The actor's role only reads.</exception>
     public Task<Workflow> CreateAsync(NewWorkflow request, CancellationToken cancellationToken = default)
         => CreateAsync(request, importKey: null, importHash: null, cancellationToken);
 
@@ -39,6 +42,9 @@ public sealed class WorkflowRepository
     {
         var content = new DefinitionColumns(request.Definition);
         Text.Check("message", request.Message, 2000);
+        await access.RequireAsync(AccessLevel.Write, cancellationToken);
+        if (request.TeamId is { } team && !await access.MayAsync(TeamRole.Member, team, cancellationToken))
+            throw new InvalidInputException("teamId", "is not a team that you may give workflows to.");
         var now = clock.Now();
         var workflow = new Workflow
         {
@@ -47,9 +53,9 @@ public sealed class WorkflowRepository
             Name = content.Name,
             Description = content.Description,
             Status = request.Status,
-            Visibility = request.Visibility,
+            Visibility = request.Visibility ?? (request.TeamId is null ? Visibility.Private : Visibility.Team),
             Tags = content.Tags,
-            OwnerId = actor.UserId,
+            OwnerId = access.Actor.UserId,
             TeamId = request.TeamId,
             Version = 1,
             CreatedAt = now,
@@ -67,19 +73,24 @@ public sealed class WorkflowRepository
              insert into flowstone.workflow_versions (tenant_id, workflow_id, number, definition, hash, message, author_id, created_at)
              values ($1, $2, 1, $3, $4, $5, $6, $7)
              """,
-             [P(workflow.Id), Json(content.Json), P(content.Hash), P(request.Message), P(actor.UserId), P(now)]),
+             [P(workflow.Id), Json(content.Json), P(content.Hash), P(request.Message), P(access.Actor.UserId), P(now)]),
         ], cancellationToken);
         return workflow;
     }
 
-    public Task<Workflow?> FindAsync(Id<Workflow> id, CancellationToken cancellationToken = default)
-        => database.ReadAsync(db => db.Set<Workflow>().SingleOrDefaultAsync(w => w.Id == id, cancellationToken));
+    public async Task<Workflow?> FindAsync(Id<Workflow> id, CancellationToken cancellationToken = default)
+    {
+        var reachable = await access.WorkflowsAsync(cancellationToken);
+        return await database.ReadAsync(db => reachable(db).SingleOrDefaultAsync(w => w.Id == id, cancellationToken));
+    }
 
     /// <summary>A page, newest first, continuing below <paramref name="before"/>.</summary>
-    public Task<List<Workflow>> ListAsync(WorkflowFilter filter, Id<Workflow>? before, int limit, CancellationToken cancellationToken = default)
-        => database.ReadAsync(db =>
+    public async Task<List<Workflow>> ListAsync(WorkflowFilter filter, Id<Workflow>? before, int limit, CancellationToken cancellationToken = default)
+    {
+        var reachable = await access.WorkflowsAsync(cancellationToken);
+        return await database.ReadAsync(db =>
         {
-            IQueryable<Workflow> page = db.Set<Workflow>();
+            var page = reachable(db);
             if (filter.Status is { } status)
                 page = page.Where(w => w.Status == status);
             if (filter.Tag is { } tag)
@@ -96,15 +107,22 @@ public sealed class WorkflowRepository
                 page = page.Where(w => w.Id < last);
             return page.OrderByDescending(w => w.Id).Take(limit).ToListAsync(cancellationToken);
         });
+    }
 
     /// <summary>The names of workflows, for lists of what refers to them; what is not there is left out.</summary>
     public async Task<IReadOnlyDictionary<Id<Workflow>, string>> NamesAsync(IEnumerable<Id<Workflow>> ids, CancellationToken cancellationToken = default)
-        => (await database.QueryAsync("select id, name from flowstone.workflows where tenant_id = $1 and id = any($2)",
-            [P(ids.Select(id => id.Value).Distinct().ToArray())], row => (Id: new Id<Workflow>(row.GetGuid(0)), Name: row.GetString(1)), cancellationToken))
+    {
+        var reach = await access.FilterAsync(AccessLevel.View, "id", next: 3, cancellationToken);
+        return (await database.QueryAsync($"select id, name from flowstone.workflows where tenant_id = $1 and id = any($2){reach.Sql}",
+            [P(ids.Select(id => id.Value).Distinct().ToArray()), .. reach.Parameters], row => (Id: new Id<Workflow>(row.GetGuid(0)), Name: row.GetString(1)), cancellationToken))
             .ToDictionary(row => row.Id, row => row.Name);
+    }
 
-    public Task<int> CountAsync(CancellationToken cancellationToken = default)
-        => database.ReadAsync(db => db.Set<Workflow>().CountAsync(cancellationToken));
+    public async Task<int> CountAsync(CancellationToken cancellationToken = default)
+    {
+        var reachable = await access.WorkflowsAsync(cancellationToken);
+        return await database.ReadAsync(db => reachable(db).CountAsync(cancellationToken));
+    }
 
     /// <summary>Appends a version, unless the definition is the newest one's already.</summary>
     /// <param name="basedOn">The version that was edited; null appends whatever came meanwhile.</param>
@@ -118,6 +136,7 @@ public sealed class WorkflowRepository
     {
         var content = new DefinitionColumns(definition);
         Text.Check("message", message, 2000);
+        await access.RequireAsync(AccessLevel.Write, id, cancellationToken);
 
         // One save at a time, in a statement of its own: the next one's snapshot then sees the version that the one before appended.
         // (An update, because a `select … for update` would return a row among the results.)
@@ -141,7 +160,7 @@ public sealed class WorkflowRepository
         [
             (Lock, [P(id)]),
             (Append, [P(id), Json(content.Json), P(content.Hash), P(content.Name), P(content.Description), P(content.Tags), P(now),
-                      P(importHash), P(basedOn), P(message), P(actor.UserId)]),
+                      P(importHash), P(basedOn), P(message), P(access.Actor.UserId)]),
         ], row => row.GetInt32(0), cancellationToken);
         var current = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Workflow", id);
 
@@ -156,10 +175,11 @@ public sealed class WorkflowRepository
         return current;
     }
 
-    /// <summary>Changes what is not versioned; what is null stays.</summary>
+    /// <summary>Changes what is not versioned; what is null stays. Who sees it is set by whoever may administer it.</summary>
     /// <exception cref="NotFoundException">This tenant has no such workflow.</exception>
     public async Task<Workflow> SetAsync(Id<Workflow> id, WorkflowStatus? status, Visibility? visibility, CancellationToken cancellationToken = default)
     {
+        await access.RequireAsync(visibility is null ? AccessLevel.Write : AccessLevel.Admin, id, cancellationToken);
         const string Set = """
             update flowstone.workflows set status = coalesce($3, status), visibility = coalesce($4, visibility), updated_at = $5
              where tenant_id = $1 and id = $2
@@ -173,13 +193,17 @@ public sealed class WorkflowRepository
     /// <summary>The names and types by which its executions can be found.</summary>
     /// <exception cref="NotFoundException">This tenant has no such workflow.</exception>
     public async Task<IReadOnlyDictionary<string, AttributeType>> SearchAttributesAsync(Id<Workflow> id, CancellationToken cancellationToken = default)
-        => await SearchAttributes.DeclaredAsync(database, id, cancellationToken);
+    {
+        await access.RequireAsync(AccessLevel.View, id, cancellationToken);
+        return await SearchAttributes.DeclaredAsync(database, id, cancellationToken);
+    }
 
     /// <summary>Declares the names and types, up to ten, by which its executions can be found. What was stored under others is not found any more.</summary>
     /// <exception cref="NotFoundException">This tenant has no such workflow.</exception>
     public async Task SetSearchAttributesAsync(Id<Workflow> id, IReadOnlyDictionary<string, AttributeType> attributes, CancellationToken cancellationToken = default)
     {
         SearchAttributes.Check(attributes);
+        await access.RequireAsync(AccessLevel.Write, id, cancellationToken);
         const string Declare = "update flowstone.workflows set search_attributes = $3, updated_at = $4 where tenant_id = $1 and id = $2";
         if (await database.ExecuteAsync(Declare, [P(id), Json(JsonSerializer.SerializeToUtf8Bytes(attributes, FlowstoneJson.Options)), P(clock.Now())], cancellationToken) == 0)
             throw new NotFoundException("Workflow", id);
@@ -188,7 +212,12 @@ public sealed class WorkflowRepository
     /// <returns>False if there was no such workflow.</returns>
     /// <exception cref="InvalidInputException">It has been executed: archive it instead.</exception>
     public async Task<bool> DeleteAsync(Id<Workflow> id, CancellationToken cancellationToken = default)
-        => await database.ExecuteAsync("delete from flowstone.workflows where tenant_id = $1 and id = $2", [P(id)], cancellationToken) > 0;
+    {
+        if (!await access.MayAsync(AccessLevel.View, id, cancellationToken))
+            return false;
+        await access.RequireAsync(AccessLevel.Admin, id, cancellationToken);
+        return await database.ExecuteAsync("delete from flowstone.workflows where tenant_id = $1 and id = $2", [P(id)], cancellationToken) > 0;
+    }
 
     /// <summary>A version with its content; the newest if <paramref name="number"/> is null.</summary>
     public async Task<WorkflowVersion?> FindVersionAsync(Id<Workflow> id, int? number, CancellationToken cancellationToken = default)
@@ -198,6 +227,8 @@ public sealed class WorkflowRepository
              where tenant_id = $1 and workflow_id = $2
                and number = coalesce($3, (select version from flowstone.workflows where tenant_id = $1 and id = $2))
             """;
+        if (!await access.MayAsync(AccessLevel.View, id, cancellationToken))
+            return null;
         var found = await database.QueryAsync(Find, [P(id), P(number)], row => new WorkflowVersion
         {
             TenantId = database.TenantId,
@@ -213,8 +244,11 @@ public sealed class WorkflowRepository
     }
 
     /// <summary>A page of versions without their content, newest first, continuing below <paramref name="before"/>.</summary>
-    public Task<List<WorkflowVersionSummary>> VersionsAsync(Id<Workflow> id, int? before, int limit, CancellationToken cancellationToken = default)
-        => database.ReadAsync(db =>
+    public async Task<List<WorkflowVersionSummary>> VersionsAsync(Id<Workflow> id, int? before, int limit, CancellationToken cancellationToken = default)
+    {
+        if (!await access.MayAsync(AccessLevel.View, id, cancellationToken))
+            return [];
+        return await database.ReadAsync(db =>
         {
             var page = db.Set<WorkflowVersion>().Where(v => v.WorkflowId == id);
             if (before is { } last)
@@ -222,6 +256,7 @@ public sealed class WorkflowRepository
             return page.OrderByDescending(v => v.Number).Take(limit)
                 .Select(v => new WorkflowVersionSummary(v.Number, v.Message, v.AuthorId, v.CreatedAt)).ToListAsync(cancellationToken);
         });
+    }
 
     /// <summary>Where each workflow of the tenant came from, for imports and exports; oldest first.</summary>
     internal Task<List<WorkflowOrigin>> OriginsAsync(CancellationToken cancellationToken)

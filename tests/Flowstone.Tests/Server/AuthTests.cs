@@ -24,7 +24,7 @@ public sealed class AuthTests(TestDatabase database, TestServer server)
         Assert.StartsWith($"flowstone_session={token};", cookie, StringComparison.Ordinal);
         Assert.Contains("httponly", cookie, StringComparison.Ordinal);
         Assert.Contains("samesite=strict", cookie, StringComparison.Ordinal);
-        Assert.Equal("ADMIN", login.GetProperty("user").GetProperty("role").GetString());
+        Assert.Equal("USER", login.GetProperty("user").GetProperty("role").GetString());
 
         http.DefaultRequestHeaders.Add("Authorization", $"Bearer {token}");
         Assert.Equal(email, (await http.GetFromJsonAsync<System.Text.Json.JsonElement>("/api/v1/auth/me")).GetProperty("email").GetString());
@@ -152,7 +152,7 @@ public sealed class AuthTests(TestDatabase database, TestServer server)
     {
         var tenant = await database.NewTenantAsync();
         var user = await tenant.Scope.Users.CreateAsync(
-            new NewUser { Email = $"{Path.GetRandomFileName()}@example.com", Role = UserRole.Admin, PasswordHash = SignIn.HashPassword(Password) });
+            new NewUser { Email = $"{Path.GetRandomFileName()}@example.com", Role = UserRole.User, PasswordHash = SignIn.HashPassword(Password) });
         await tenant.Scope.Users.UpdateAsync(user.Id, new UserChanges { Status = status });
         return user.Email;
     }

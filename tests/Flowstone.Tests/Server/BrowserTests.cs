@@ -22,7 +22,7 @@ public sealed class BrowserTests(TestServer server)
             Assert.Skip($"{Chromium} is missing: apt-get install chromium");
         var user = await server.SignInAsync();
         var person = await user.Tenant.Scope.Users.CreateAsync(
-            new NewUser { Email = $"{Path.GetRandomFileName()}@example.com", PasswordHash = SignIn.HashPassword("correct horse") });
+            new NewUser { Email = $"{Path.GetRandomFileName()}@example.com", Role = UserRole.Admin, PasswordHash = SignIn.HashPassword("correct horse") });
         await RunAsync(user);
 
         using var playwright = await Playwright.CreateAsync();

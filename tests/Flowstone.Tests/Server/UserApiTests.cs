@@ -56,15 +56,24 @@ public sealed class UserApiTests(TestServer server)
         var user = await server.SignInAsync(UserRole.User, admin.Tenant);
         var workflow = await admin.CreateWorkflowAsync();
 
+        await viewer.ProblemAsync(HttpStatusCode.NotFound, HttpMethod.Get, $"workflows/{workflow}");
+        await admin.SendAsync(HttpMethod.Put, $"workflows/{workflow}/shares/{viewer.User.Id}", new { level = "ADMIN" });
         foreach (var path in new[] { "users", "teams", "workflows", $"workflows/{workflow}", "executions", "auth/me" })
             await viewer.GetAsync(path);
+        await viewer.ProblemAsync(HttpStatusCode.Forbidden, HttpMethod.Get, $"workflows/{workflow}/shares");
         foreach (var (method, path) in new[] { (HttpMethod.Post, "workflows"), (HttpMethod.Post, "executions"), (HttpMethod.Put, $"workflows/{workflow}"), (HttpMethod.Delete, $"workflows/{workflow}"), (HttpMethod.Post, "work/claim"), (HttpMethod.Post, "users"), (HttpMethod.Post, "teams") })
             Assert.Equal("urn:flowstone:forbidden", (await viewer.ProblemAsync(HttpStatusCode.Forbidden, method, path, new { })).GetProperty("type").GetString());
         await viewer.SendAsync(HttpMethod.Post, "auth/logout", expected: HttpStatusCode.NoContent);
 
         await user.CreateWorkflowAsync();
-        foreach (var (method, path) in new[] { (HttpMethod.Post, "users"), (HttpMethod.Patch, $"users/{user.User.Id}"), (HttpMethod.Delete, $"users/{viewer.User.Id}"), (HttpMethod.Post, "teams") })
-            await user.ProblemAsync(HttpStatusCode.Forbidden, method, path, new { });
+        await user.SendAsync(HttpMethod.Patch, $"users/{user.User.Id}", new { language = "de" });
+        await user.PostAsync("teams", new { name = "Theirs" }, HttpStatusCode.Created);
+        foreach (var (method, path, body) in new (HttpMethod, string, object)[]
+        {
+            (HttpMethod.Post, "users", new { email = "x@example.com" }), (HttpMethod.Patch, $"users/{user.User.Id}", new { role = "ADMIN" }), (HttpMethod.Patch, $"users/{admin.User.Id}", new { language = "de" }),
+            (HttpMethod.Delete, $"users/{viewer.User.Id}", new { }), (HttpMethod.Post, "teams", new { name = "Another's", ownerId = admin.User.Id }), (HttpMethod.Post, "work/claim", new { worker = "w" }),
+        })
+            await user.ProblemAsync(HttpStatusCode.Forbidden, method, path, body);
     }
 
     [Fact]

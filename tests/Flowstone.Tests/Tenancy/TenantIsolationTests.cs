@@ -184,6 +184,7 @@ public sealed class TenantIsolationTests(TestDatabase shared) : IAsyncLifetime
             insert into flowstone.execution_limits values ('{id}', 'limit', 1, 0);
             insert into flowstone.execution_signals (tenant_id, execution_id, signal_id, name, sent_at) values ('{id}', '{execution.Id}', '{execution.Id}', 'paid', now());
             insert into flowstone.execution_statistics values ('{id}', '{execution.WorkflowId}', now(), 'SUCCESS', 0, 1, 1, 1);
+            insert into flowstone.workflow_shares (tenant_id, workflow_id, user_id, level, shared_at) values ('{id}', '{execution.WorkflowId}', '{user.Id}', 'READ', now());
             """);
         return tenant;
     }

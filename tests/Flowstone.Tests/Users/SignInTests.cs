@@ -15,6 +15,7 @@ public sealed class SignInTests(TestDatabase database)
     async Task<(TestTenant Tenant, User User)> UserAsync()
     {
         var tenant = await database.NewTenantAsync();
+        await tenant.Scope.Users.CreateAsync(new NewUser { Email = $"other@{tenant.Tenant.Slug}.example", Role = UserRole.Admin });   // a tenant keeps one
         return (tenant, await tenant.Scope.Users.CreateAsync(new NewUser { Email = $"Ada@{tenant.Tenant.Slug}.example", Role = UserRole.Admin, PasswordHash = hash }));
     }
 

@@ -1,3 +1,4 @@
+using Flowstone.Tenancy;
 using Flowstone.Users;
 
 namespace Flowstone.Tests.Users;
@@ -140,5 +141,38 @@ public sealed class TeamRepositoryTests(TestDatabase database)
         Assert.Empty(await other.Scope.Teams.MembersAsync(team.Id));
         Assert.Empty(await other.Scope.Teams.ListAsync(null, 10));
         Assert.Single(await tenant.Scope.Teams.MembersAsync(team.Id));
+    }
+
+    [Fact]
+    public async Task Owners_and_admins_manage_their_team_and_ownership_is_passed_on()
+    {
+        var tenant = await database.NewTenantAsync();
+        var (owner, admin, member, stranger) = (await UserAsync(tenant, "owner"), await UserAsync(tenant, "admin"), await UserAsync(tenant, "member"), await UserAsync(tenant, "stranger"));
+        var team = (await As(owner).CreateAsync("Team", null, owner.Id)).Id;
+        await As(owner).SetMemberAsync(team, admin.Id, TeamRole.Admin);
+        await As(admin).SetMemberAsync(team, member.Id, TeamRole.Member);
+
+        await Assert.ThrowsAsync<AccessDeniedException>(() => As(stranger).CreateAsync("Theirs", null, owner.Id));
+        foreach (var user in new[] { member, stranger })
+        {
+            await Assert.ThrowsAsync<AccessDeniedException>(() => As(user).UpdateAsync(team, "Mine", null));
+            await Assert.ThrowsAsync<AccessDeniedException>(() => As(user).SetMemberAsync(team, user.Id, TeamRole.Owner));
+            await Assert.ThrowsAsync<AccessDeniedException>(() => As(user).RemoveMemberAsync(team, admin.Id));
+        }
+        await Assert.ThrowsAsync<AccessDeniedException>(() => As(admin).SetMemberAsync(team, admin.Id, TeamRole.Owner));
+        await Assert.ThrowsAsync<AccessDeniedException>(() => As(admin).SetMemberAsync(team, owner.Id, TeamRole.Viewer));
+        await Assert.ThrowsAsync<AccessDeniedException>(() => As(admin).RemoveMemberAsync(team, owner.Id));
+        await Assert.ThrowsAsync<AccessDeniedException>(() => As(admin).TransferAsync(team, owner.Id, admin.Id));
+        await Assert.ThrowsAsync<AccessDeniedException>(() => As(admin).DeleteAsync(team));
+
+        await Assert.ThrowsAsync<ConflictException>(() => As(owner).RemoveMemberAsync(team, owner.Id));   // the last one
+        await As(owner).TransferAsync(team, owner.Id, stranger.Id);
+        Assert.Equal([(admin.Id, TeamRole.Admin), (member.Id, TeamRole.Member), (owner.Id, TeamRole.Admin), (stranger.Id, TeamRole.Owner)],
+            (await As(member).MembersAsync(team)).Select(m => (m.UserId, m.Role)).OrderBy(m => new[] { admin.Id, member.Id, owner.Id, stranger.Id }.IndexOf(m.UserId)));
+        await Assert.ThrowsAsync<ConflictException>(() => As(stranger).TransferAsync(team, owner.Id, member.Id));
+        Assert.True(await As(member).RemoveMemberAsync(team, member.Id));   // leaves
+        Assert.True(await As(stranger).DeleteAsync(team));
+
+        TeamRepository As(User user) => tenant.Store.Tenant(tenant.Id, Actor.User(user.Id)).Teams;
     }
 }

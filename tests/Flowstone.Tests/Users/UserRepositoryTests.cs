@@ -306,4 +306,50 @@ public sealed class UserRepositoryTests(TestDatabase database)
         var read = JsonSerializer.Deserialize<User>(JsonSerializer.Serialize(user, FlowstoneJson.Options), FlowstoneJson.Options)!;
         Assert.Equal(user with { Preferences = default }, read with { Preferences = default });
     }
+
+    [Fact]
+    public async Task A_tenant_keeps_an_active_administrator_when_all_demote_delete_and_suspend_each_other_at_once()
+    {
+        var tenant = await database.NewTenantAsync();
+        for (var round = 0; round < 5; round++)
+        {
+            var admins = new List<User>();
+            for (var i = 0; i < 6; i++)
+                admins.Add(await tenant.Scope.Users.CreateAsync(new NewUser { Email = $"{Path.GetRandomFileName()}@example.com", Role = UserRole.Admin }));
+            await Task.WhenAll(admins.Select(async (admin, i) =>
+            {
+                try
+                {
+                    await new Func<Task>[]
+                    {
+                        () => tenant.Scope.Users.UpdateAsync(admin.Id, new() { Role = UserRole.User }),
+                        () => tenant.Scope.Users.UpdateAsync(admin.Id, new() { Status = UserStatus.Suspended }),
+                        () => tenant.Scope.Users.DeleteAsync(admin.Id),
+                    }[i % 3]();
+                }
+                catch (ConflictException last)
+                {
+                    Assert.Contains("active administrator", last.Message, StringComparison.Ordinal);
+                }
+            }));
+
+            Assert.Single(await tenant.Scope.Users.ListAsync(new() { Role = UserRole.Admin, Status = UserStatus.Active }, null, 50));
+        }
+    }
+
+    [Fact]
+    public async Task Users_change_their_own_profile_and_nothing_else()
+    {
+        var tenant = await database.NewTenantAsync();
+        var (ada, bob) = (await UserAsync(UserRole.User), await UserAsync(UserRole.Viewer));
+        var asAda = tenant.Store.Tenant(tenant.Id, Actor.User(ada.Id)).Users;
+
+        Assert.Equal("Ada", (await asAda.UpdateAsync(ada.Id, new() { FirstName = "Ada" })).FirstName);
+        foreach (var changes in new UserChanges[] { new() { Role = UserRole.Admin }, new() { Status = UserStatus.Active }, new() { Email = "other@example.com" } })
+            await Assert.ThrowsAsync<AccessDeniedException>(() => asAda.UpdateAsync(ada.Id, changes));
+        await Assert.ThrowsAsync<AccessDeniedException>(() => asAda.UpdateAsync(bob.Id, new() { FirstName = "Eve" }));
+        Assert.Equal("Bob", (await tenant.Store.Tenant(tenant.Id, Actor.User(bob.Id)).Users.UpdateAsync(bob.Id, new() { FirstName = "Bob" })).FirstName);
+
+        Task<User> UserAsync(UserRole role) => tenant.Scope.Users.CreateAsync(new NewUser { Email = $"{Path.GetRandomFileName()}@example.com", Role = role });
+    }
 }

@@ -627,6 +627,50 @@ namespace Flowstone.Data.Migrations
                     b.ToTable("write_marks", "flowstone");
                 });
 
+            modelBuilder.Entity("Flowstone.Permissions.WorkflowShare", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("WorkflowId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("workflow_id");
+
+                    b.Property<Guid>("UserId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("user_id");
+
+                    b.Property<DateTimeOffset?>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
+
+                    b.Property<string>("Level")
+                        .IsRequired()
+                        .HasMaxLength(24)
+                        .HasColumnType("character varying(24)")
+                        .HasColumnName("level");
+
+                    b.Property<DateTimeOffset>("SharedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("shared_at");
+
+                    b.Property<Guid?>("SharedBy")
+                        .HasColumnType("uuid")
+                        .HasColumnName("shared_by");
+
+                    b.HasKey("TenantId", "WorkflowId", "UserId")
+                        .HasName("pk_workflow_shares");
+
+                    b.HasIndex("TenantId", "UserId")
+                        .HasDatabaseName("ix_workflow_shares_by_user");
+
+                    b.ToTable("workflow_shares", "flowstone", t =>
+                        {
+                            t.HasCheckConstraint("ck_workflow_shares_level", "level in ('READ', 'EXECUTE', 'WRITE', 'ADMIN')");
+                        });
+                });
+
             modelBuilder.Entity("Flowstone.Tenancy.Tenant", b =>
                 {
                     b.Property<Guid>("Id")
@@ -1009,6 +1053,10 @@ namespace Flowstone.Data.Migrations
                     b.HasKey("TenantId", "Id")
                         .HasName("pk_workflows");
 
+                    b.HasIndex("TenantId", "Id")
+                        .HasDatabaseName("ix_workflows_public")
+                        .HasFilter("visibility = 'PUBLIC'");
+
                     b.HasIndex("TenantId", "ImportKey")
                         .IsUnique()
                         .HasDatabaseName("uq_workflows_import_key")
@@ -1082,6 +1130,23 @@ namespace Flowstone.Data.Migrations
                         .OnDelete(DeleteBehavior.NoAction)
                         .IsRequired()
                         .HasConstraintName("fk_executions_workflow_versions");
+                });
+
+            modelBuilder.Entity("Flowstone.Permissions.WorkflowShare", b =>
+                {
+                    b.HasOne("Flowstone.Users.User", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "UserId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_workflow_shares_users");
+
+                    b.HasOne("Flowstone.Workflows.Workflow", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "WorkflowId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_workflow_shares_workflows");
                 });
 
             modelBuilder.Entity("Flowstone.Users.Team", b =>

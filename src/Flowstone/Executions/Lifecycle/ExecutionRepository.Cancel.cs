@@ -1,4 +1,5 @@
 using Flowstone.Data;
+using Flowstone.Permissions;
 using static Flowstone.Data.Sql;
 
 namespace Flowstone.Executions;
@@ -12,6 +13,7 @@ public sealed partial class ExecutionRepository
     /// <exception cref="ConflictException">It has finished already, or a worker is finishing it.</exception>
     public async Task CancelAsync(Id<Execution> id, CancellationToken cancellationToken = default)
     {
+        await access.RequireAsync(AccessLevel.Execute, id, cancellationToken);
         // What a sub-execution started while it was being cancelled is found by another round; once its parent is gone it can start no more.
         var cancelled = false;
         while (true)

@@ -1,4 +1,5 @@
 using Flowstone.Data;
+using Flowstone.Permissions;
 using Flowstone.Workflows;
 using static Flowstone.Data.Sql;
 
@@ -24,6 +25,7 @@ public sealed partial class ExecutionRepository
     /// <exception cref="ConflictException">It did not fail, or was retried already, or has no retry left.</exception>
     public async Task<Execution> RetryAsync(Id<Execution> id, RetryFrom from = RetryFrom.FailedNode, CancellationToken cancellationToken = default)
     {
+        await access.RequireAsync(AccessLevel.Execute, id, cancellationToken);
         if (await AgainAsync(id, from, redrive: false, cancellationToken) is { } again)
             return again;
         var execution = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Execution", id);
@@ -42,15 +44,16 @@ public sealed partial class ExecutionRepository
     {
         if (limit is < 1 or > 1000)
             throw new InvalidInputException("limit", "must be 1 to 1,000.");
-        const string Dead = """
+        var reach = await access.FilterAsync(AccessLevel.Execute, "workflow_id", next: 4, cancellationToken);
+        var dead = $"""
             select id from flowstone.executions
-             where tenant_id = $1 and reason = 'DEAD_LETTER' and retried_by is null and ($2 is null or workflow_id = $2) order by id limit $3
+             where tenant_id = $1 and reason = 'DEAD_LETTER' and retried_by is null and ($2 is null or workflow_id = $2){reach.Sql} order by id limit $3
             """;
         var again = new List<Execution>();
-        foreach (var dead in await database.QueryAsync(Dead, [P(workflow), P(limit)], row => new Id<Execution>(row.GetGuid(0)), cancellationToken))
+        foreach (var letter in await database.QueryAsync(dead, [P(workflow), P(limit), .. reach.Parameters], row => new Id<Execution>(row.GetGuid(0)), cancellationToken))
         {
             // Null if somebody else was quicker.
-            if (await AgainAsync(dead, RetryFrom.FailedNode, redrive: true, cancellationToken) is { } execution)
+            if (await AgainAsync(letter, RetryFrom.FailedNode, redrive: true, cancellationToken) is { } execution)
                 again.Add(execution);
         }
         return again;
@@ -64,6 +67,7 @@ public sealed partial class ExecutionRepository
     /// <exception cref="NotFoundException">This tenant has no such execution, or it did not run that step.</exception>
     public async Task<Execution> ForkAsync(Id<Execution> id, string nodeId, int iteration = 0, CancellationToken cancellationToken = default)
     {
+        await access.RequireAsync(AccessLevel.Execute, id, cancellationToken);
         var source = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Execution", id);
         var defined = await nodes.GetAsync(database, source.WorkflowId, source.WorkflowVersion, cancellationToken);
         var steps = await NodesAsync(id, cancellationToken);
@@ -89,7 +93,7 @@ public sealed partial class ExecutionRepository
             """;
         var rows = await database.QueryAsync(Fork,
         [
-            P(id), P(fork), P(clock.Now()), P(DatabaseNow(clock)), P(actor.UserId), P(MaxAttemptsOfRetries), P((Guid?)null),
+            P(id), P(fork), P(clock.Now()), P(DatabaseNow(clock)), P(access.Actor.UserId), P(MaxAttemptsOfRetries), P((Guid?)null),
             P(Array.ConvertAll(shared, s => s.Node)), P(Array.ConvertAll(shared, s => s.Iteration)), P(Array.ConvertAll(shared, s => s.Attempt)),
         ], ExecutionRow.Read, cancellationToken);
         lanes.Add([new QueuedWork(database.TenantId, rows[0].Priority, null)], clock.Now());
@@ -117,7 +121,7 @@ public sealed partial class ExecutionRepository
             select {ExecutionRow.Columns} from run e
             """;
         var again = (await database.QueryAsync(Again,
-            [P(id), P(Id<Execution>.New(clock)), P(clock.Now()), P(DatabaseNow(clock)), P(actor.UserId), P(MaxAttemptsOfRetries), P((Guid?)null), P(redrive), P(from == RetryFrom.FailedNode)],
+            [P(id), P(Id<Execution>.New(clock)), P(clock.Now()), P(DatabaseNow(clock)), P(access.Actor.UserId), P(MaxAttemptsOfRetries), P((Guid?)null), P(redrive), P(from == RetryFrom.FailedNode)],
             ExecutionRow.Read, cancellationToken)).SingleOrDefault();
         if (again is not null)
             lanes.Add([new QueuedWork(database.TenantId, again.Priority, null)], clock.Now());

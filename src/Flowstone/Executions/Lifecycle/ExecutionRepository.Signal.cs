@@ -1,4 +1,5 @@
 using Flowstone.Data;
+using Flowstone.Permissions;
 using static Flowstone.Data.Sql;
 
 namespace Flowstone.Executions;
@@ -15,6 +16,7 @@ public sealed partial class ExecutionRepository
     public async Task SignalAsync(Id<Execution> id, string name, PayloadBody? body = null, CancellationToken cancellationToken = default)
     {
         Text.Require("name", name, 255);
+        await access.RequireAsync(AccessLevel.Execute, id, cancellationToken);
         var execution = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Execution", id);
         var rows = body is null ? null : await payloads.OpenAsync(database.TenantId, execution.WorkflowId, id, cancellationToken);
         var reference = rows?.Add(body, "body");

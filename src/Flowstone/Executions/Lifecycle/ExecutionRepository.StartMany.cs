@@ -19,6 +19,7 @@ public sealed partial class ExecutionRepository
         for (var i = 0; i < requests.Count; i++)
             if (requests[i].DedupKey is not null)
                 throw new InvalidInputException($"requests[{i}].dedupKey", "can only be given with a single start.");
+        await RequireStartAsync(requests, cancellationToken);
         var starts = new List<StartCall>(requests.Count);
         foreach (var request in requests)
             starts.Add(await PrepareAsync(request, cancellationToken));
@@ -48,6 +49,7 @@ public sealed partial class ExecutionRepository
     /// <exception cref="NotFoundException">This tenant has no such workflow, version or parent. The transaction can be rolled back, or go on without.</exception>
     public async Task<Execution> StartAsync(NewExecution request, NpgsqlTransaction transaction, CancellationToken cancellationToken = default)
     {
+        await RequireStartAsync([request], cancellationToken);
         var start = await PrepareAsync(request, cancellationToken);
         try
         {

@@ -1,4 +1,5 @@
 using Flowstone.Data;
+using Flowstone.Permissions;
 using Flowstone.Tenancy;
 using Flowstone.Workflows;
 using Npgsql;
@@ -10,25 +11,35 @@ namespace Flowstone.Executions;
 public sealed class PayloadPolicyRepository
 {
     readonly TenantDatabase database;
+    readonly AccessRule access;
     readonly PayloadStore payloads;
 
-    internal PayloadPolicyRepository(TenantDatabase database, PayloadStore payloads) => (this.database, this.payloads) = (database, payloads);
+    internal PayloadPolicyRepository(TenantDatabase database, AccessRule access, PayloadStore payloads)
+        => (this.database, this.access, this.payloads) = (database, access, payloads);
 
     /// <summary>What the tenant decides for its workflows.</summary>
     public async Task<TenantPayloadPolicy> GetAsync(CancellationToken cancellationToken = default)
-        => (await database.QueryAsync("select payload_limit, payload_overflow, seal_payloads from flowstone.tenants where id = $1", [],
+    {
+        await access.RequireAsync(AccessLevel.Read, cancellationToken);
+        return (await database.QueryAsync("select payload_limit, payload_overflow, seal_payloads from flowstone.tenants where id = $1", [],
             row => new TenantPayloadPolicy { LimitBytes = row.Get<long?>(0), Overflow = Overflow(row), Seal = row.GetBoolean(2) }, cancellationToken)).Single();
+    }
 
     /// <summary>What the workflow decides by itself.</summary>
     /// <exception cref="NotFoundException">This tenant has no such workflow.</exception>
     public async Task<PayloadPolicy> GetAsync(Id<Workflow> workflow, CancellationToken cancellationToken = default)
-        => (await database.QueryAsync("select payload_limit, payload_overflow from flowstone.workflows where tenant_id = $1 and id = $2", [P(workflow)],
+    {
+        await access.RequireAsync(AccessLevel.View, workflow, cancellationToken);
+        return (await database.QueryAsync("select payload_limit, payload_overflow from flowstone.workflows where tenant_id = $1 and id = $2", [P(workflow)],
             row => new PayloadPolicy { LimitBytes = row.Get<long?>(0), Overflow = Overflow(row) }, cancellationToken)).SingleOrDefault()
             ?? throw new NotFoundException("Workflow", workflow);
+    }
 
+    /// <exception cref="AccessDeniedException">Only administrators may.</exception>
     /// <exception cref="InvalidInputException">It asks for an object store or a key that this process does not have.</exception>
     public async Task SetAsync(TenantPayloadPolicy policy, CancellationToken cancellationToken = default)
     {
+        await access.RequireAdministratorAsync(cancellationToken);
         policy.Check(payloads.HasObjects);
         if (policy.Seal && !payloads.CanSeal)
             throw new InvalidInputException("seal", $"needs a key: {MasterKeySealer.NeedsKey}");
@@ -41,6 +52,7 @@ public sealed class PayloadPolicyRepository
     /// <exception cref="InvalidInputException">It asks for an object store that this process does not have.</exception>
     public async Task SetAsync(Id<Workflow> workflow, PayloadPolicy policy, CancellationToken cancellationToken = default)
     {
+        await access.RequireAsync(AccessLevel.Write, workflow, cancellationToken);
         policy.Check(payloads.HasObjects);
         const string Set = "update flowstone.workflows set payload_limit = $3, payload_overflow = $4 where tenant_id = $1 and id = $2";
         if (await database.ExecuteAsync(Set, [P(workflow), P(policy.LimitBytes), Overflow(policy)], cancellationToken) == 0)

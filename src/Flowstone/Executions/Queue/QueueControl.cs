@@ -1,3 +1,4 @@
+using Flowstone.Permissions;
 using Flowstone.Tenancy;
 using Flowstone.Workflows;
 using static Flowstone.Data.Sql;
@@ -10,23 +11,34 @@ public sealed class QueueControl
     const int AtOnce = 5000;
 
     readonly TenantDatabase database;
+    readonly AccessRule access;
     readonly TimeProvider clock;
     readonly QueueLanes lanes;
 
-    internal QueueControl(TenantDatabase database, TimeProvider clock, QueueLanes lanes) => (this.database, this.clock, this.lanes) = (database, clock, lanes);
+    internal QueueControl(TenantDatabase database, AccessRule access, TimeProvider clock, QueueLanes lanes)
+        => (this.database, this.access, this.clock, this.lanes) = (database, access, clock, lanes);
 
     /// <summary>Nothing of the tenant is handed out any more. What runs goes on.</summary>
-    public Task PauseAsync(CancellationToken cancellationToken = default)
-        => database.ExecuteAsync("update flowstone.tenants set paused_at = coalesce(paused_at, $2) where id = $1", [P(clock.Now())], cancellationToken);
+    /// <exception cref="AccessDeniedException">Only administrators may.</exception>
+    public async Task PauseAsync(CancellationToken cancellationToken = default)
+    {
+        await access.RequireAdministratorAsync(cancellationToken);
+        await database.ExecuteAsync("update flowstone.tenants set paused_at = coalesce(paused_at, $2) where id = $1", [P(clock.Now())], cancellationToken);
+    }
 
     /// <summary>Ends <see cref="PauseAsync(CancellationToken)"/>: in other processes within a second.</summary>
-    public Task ResumeAsync(CancellationToken cancellationToken = default)
-        => database.ExecuteAsync("update flowstone.tenants set paused_at = null where id = $1", [], cancellationToken);
+    /// <exception cref="AccessDeniedException">Only administrators may.</exception>
+    public async Task ResumeAsync(CancellationToken cancellationToken = default)
+    {
+        await access.RequireAdministratorAsync(cancellationToken);
+        await database.ExecuteAsync("update flowstone.tenants set paused_at = null where id = $1", [], cancellationToken);
+    }
 
     /// <summary>Executions of the workflow can be started, but are not handed out. What runs goes on.</summary>
     /// <exception cref="NotFoundException">This tenant has no such workflow.</exception>
     public async Task PauseAsync(Id<Workflow> workflow, CancellationToken cancellationToken = default)
     {
+        await access.RequireAsync(AccessLevel.Write, workflow, cancellationToken);
         if (await database.ExecuteAsync("update flowstone.workflows set paused_at = coalesce(paused_at, $3) where tenant_id = $1 and id = $2",
             [P(workflow), P(clock.Now())], cancellationToken) == 0)
             throw new NotFoundException("Workflow", workflow);
@@ -36,6 +48,7 @@ public sealed class QueueControl
     /// <exception cref="NotFoundException">This tenant has no such workflow.</exception>
     public async Task ResumeAsync(Id<Workflow> workflow, CancellationToken cancellationToken = default)
     {
+        await access.RequireAsync(AccessLevel.Write, workflow, cancellationToken);
         if (await database.ExecuteAsync("update flowstone.workflows set paused_at = null where tenant_id = $1 and id = $2", [P(workflow)], cancellationToken) == 0)
             throw new NotFoundException("Workflow", workflow);
         await LetGoOnAsync($"paused:{workflow}", int.MaxValue, cancellationToken);
@@ -48,6 +61,7 @@ public sealed class QueueControl
     {
         if (maximum < 1)
             throw new InvalidInputException("maximum", "must be 1 or more, or nothing for no limit.");
+        await access.RequireAsync(AccessLevel.Write, workflow, cancellationToken);
 
         // What runs already counts from now on; more than the limit may run until some of it has ended.
         const string Limit = "update flowstone.workflows set max_concurrency = $3 where tenant_id = $1 and id = $2";

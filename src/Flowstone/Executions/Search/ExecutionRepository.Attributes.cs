@@ -1,3 +1,4 @@
+using Flowstone.Permissions;
 using static Flowstone.Data.Sql;
 
 namespace Flowstone.Executions;
@@ -6,7 +7,8 @@ public sealed partial class ExecutionRepository
 {
     /// <summary>The values by which the execution is found, by name.</summary>
     public async Task<IReadOnlyDictionary<string, AttributeValue>> AttributesAsync(Id<Execution> id, CancellationToken cancellationToken = default)
-        => (await database.QueryAsync("select name, value from flowstone.execution_attributes a where a.tenant_id = $1 and a.execution_id = $2 order by name", [P(id)],
+        => !await access.MayAsync(AccessLevel.Read, id, cancellationToken) ? new Dictionary<string, AttributeValue>()
+            : (await database.QueryAsync("select name, value from flowstone.execution_attributes a where a.tenant_id = $1 and a.execution_id = $2 order by name", [P(id)],
             row => (Name: row.GetString(0), Value: AttributeValue.Decode(row.GetFieldValue<byte[]>(1))), cancellationToken))
             .ToDictionary(row => row.Name, row => row.Value);
 
@@ -15,6 +17,7 @@ public sealed partial class ExecutionRepository
     /// <exception cref="InvalidInputException">The workflow does not declare such a name, or the value is of another type.</exception>
     public async Task SetAttributesAsync(Id<Execution> id, IReadOnlyDictionary<string, AttributeValue> values, CancellationToken cancellationToken = default)
     {
+        await access.RequireAsync(AccessLevel.Execute, id, cancellationToken);
         var execution = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Execution", id);
         var declared = await SearchAttributes.DeclaredAsync(database, execution.WorkflowId, cancellationToken);
         await SetAttributesAsync(id, SearchAttributes.Encode(declared, values), cancellationToken);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Flowstone.Permissions;
 using static Flowstone.Data.Sql;
 
 namespace Flowstone.Executions;
@@ -22,7 +23,7 @@ public sealed partial class ExecutionRepository
     /// <exception cref="InvalidInputException">The filter names an attribute that the workflow does not have, or asks it for what it cannot be.</exception>
     public async Task<List<Execution>> ListAsync(ExecutionFilter filter, Id<Execution>? before, int limit, CancellationToken cancellationToken = default)
     {
-        var search = new ExecutionSearch(filter, await EncodeAsync(filter, cancellationToken), before, limit);
+        var search = new ExecutionSearch(filter, await EncodeAsync(filter, cancellationToken), await ReachAsync(cancellationToken), before, limit);
         if (search.IsEmpty)
             return [];
         var (sql, parameters) = search.Page();
@@ -33,7 +34,7 @@ public sealed partial class ExecutionRepository
     /// <inheritdoc cref="ListAsync" path="/exception"/>
     public async Task<Total> CountAsync(ExecutionFilter filter, CancellationToken cancellationToken = default)
     {
-        var search = new ExecutionSearch(filter, await EncodeAsync(filter, cancellationToken), limit: ExecutionSearch.MostCounted + 1);
+        var search = new ExecutionSearch(filter, await EncodeAsync(filter, cancellationToken), await ReachAsync(cancellationToken), limit: ExecutionSearch.MostCounted + 1);
         if (search.IsEmpty)
             return new Total(0, TotalKind.Exact);
         var (sql, parameters) = search.Count();
@@ -43,16 +44,16 @@ public sealed partial class ExecutionRepository
 
     /// <summary>
     /// About how many there are, at the same small cost however many: from the statistics where only workflow and status are asked for, else what
-    /// PostgreSQL expects. What an error's text finds is counted.
+    /// PostgreSQL expects. What an error's text finds is counted, and what is asked by somebody who does not see all of the tenant.
     /// </summary>
     /// <inheritdoc cref="ListAsync" path="/exception"/>
     public async Task<Total> EstimateAsync(ExecutionFilter filter, CancellationToken cancellationToken = default)
     {
-        if (filter.ErrorText is { Length: > 0 })
-            return await CountAsync(filter, cancellationToken);
+        if (filter.ErrorText is { Length: > 0 } || !await access.IsAdministratorAsync(cancellationToken))
+            return await CountAsync(filter, cancellationToken);   // what PostgreSQL expects knows of others' executions
         if (await EstimateByStatisticsAsync(filter, cancellationToken) is { } known)
             return new Total(known, TotalKind.Estimate);
-        var search = new ExecutionSearch(filter, await EncodeAsync(filter, cancellationToken));
+        var search = new ExecutionSearch(filter, await EncodeAsync(filter, cancellationToken), await ReachAsync(cancellationToken));
         if (search.IsEmpty)
             return new Total(0, TotalKind.Exact);
         var (sql, parameters) = search.Estimate();
@@ -62,22 +63,23 @@ public sealed partial class ExecutionRepository
 
     /// <summary>What is not finished, in the order in which the queue hands it out: the highest priority first, then what may be claimed first.</summary>
     /// <remarks>A live view: what is claimed or renewed between two pages moves back, and may be met again.</remarks>
-    public Task<List<ActiveExecution>> ActiveAsync(QueuePlace? after, int limit, CancellationToken cancellationToken = default)
+    public async Task<List<ActiveExecution>> ActiveAsync(QueuePlace? after, int limit, CancellationToken cancellationToken = default)
     {
         // Two walks along the index: the rest of the priority at which the page before ended, and all lower ones.
-        const string Joined = "from flowstone.execution_queue q join flowstone.executions e on e.tenant_id = q.tenant_id and e.id = q.execution_id where q.tenant_id = $1 and e.tenant_id = $1";
+        var reach = await access.FilterAsync(AccessLevel.Read, "q.workflow_id", next: after is null ? 3 : 6, cancellationToken);
+        var joined = $"from flowstone.execution_queue q join flowstone.executions e on e.tenant_id = q.tenant_id and e.id = q.execution_id where q.tenant_id = $1 and e.tenant_id = $1{reach.Sql}";
         const string Order = $"order by q.priority desc, q.visible_at, {QueueSql.ClaimOrder} limit $2";
-        const string First = $"select {ExecutionRow.Columns}, q.priority as place, q.visible_at {Joined} {Order}";
-        const string Next = $"""
+        var first = $"select {ExecutionRow.Columns}, q.priority as place, q.visible_at {joined} {Order}";
+        var next = $"""
             select * from (
-                (select {ExecutionRow.Columns}, q.priority as place, q.visible_at {Joined} and q.priority = $3 and (q.visible_at, {QueueSql.ClaimOrder}) > ($4, $5) {Order})
+                (select {ExecutionRow.Columns}, q.priority as place, q.visible_at {joined} and q.priority = $3 and (q.visible_at, {QueueSql.ClaimOrder}) > ($4, $5) {Order})
                 union all
-                (select {ExecutionRow.Columns}, q.priority, q.visible_at {Joined} and q.priority < $3 {Order})) page
+                (select {ExecutionRow.Columns}, q.priority, q.visible_at {joined} and q.priority < $3 {Order})) page
              order by place desc, visible_at, id limit $2
             """;
         return after is { } place
-            ? database.SearchAsync(Next, [P(limit), P(place.Priority), P(place.ClaimableAt), P(place.Id)], Read, cancellationToken)
-            : database.SearchAsync(First, [P(limit)], Read, cancellationToken);
+            ? await database.SearchAsync(next, [P(limit), P(place.Priority), P(place.ClaimableAt), P(place.Id), .. reach.Parameters], Read, cancellationToken)
+            : await database.SearchAsync(first, [P(limit), .. reach.Parameters], Read, cancellationToken);
 
         static ActiveExecution Read(Npgsql.NpgsqlDataReader row)
         {
@@ -95,11 +97,15 @@ public sealed partial class ExecutionRepository
              where n.tenant_id = $1 and n.execution_id = $2 and (n.started_at, n.iteration, n.node, n.attempt) > ($3, $4, $5, $6)
              order by n.started_at, n.iteration, n.node, n.attempt limit $7
             """;
+        await access.RequireAsync(AccessLevel.Read, id, cancellationToken);
         var defined = await nodes.GetAsync(database, id, cancellationToken);
         var place = after ?? new(DateTimeOffset.UnixEpoch.AddYears(-1000), 0, 0, 0);
         var steps = await database.SearchAsync(Page, [P(id), P(place.StartedAt), P(place.Iteration), P(place.Node), P((int)place.Attempt), P(limit)], NodeExecutionRow.Read, cancellationToken);
         return [.. steps.Select(step => new TimelineStep(defined.ByOrdinal[step.Node], step))];
     }
+
+    ValueTask<(string Sql, Npgsql.NpgsqlParameter[] Parameters)> ReachAsync(CancellationToken cancellationToken)
+        => access.FilterAsync(AccessLevel.Read, "e.workflow_id", ExecutionSearch.FirstParameter, cancellationToken);
 
     async Task<IReadOnlyList<byte[]>> EncodeAsync(ExecutionFilter filter, CancellationToken cancellationToken)
     {

@@ -26,10 +26,18 @@ sealed class ExecutionSearch
     readonly StringBuilder joins = new();
     readonly List<string> branches = [];
 
+    /// <summary>The number of the first parameter behind the tenant.</summary>
+    public const int FirstParameter = 2;
+
+    readonly bool reachesAll;
+
     /// <param name="attributes">The encoded values of the filter's attributes.</param>
-    public ExecutionSearch(ExecutionFilter filter, IReadOnlyList<byte[]> attributes, Id<Execution>? before = null, int? limit = null)
+    /// <param name="reach">AccessRule.FilterAsync's: of which workflows, with the first parameters.</param>
+    public ExecutionSearch(ExecutionFilter filter, IReadOnlyList<byte[]> attributes, (string Sql, NpgsqlParameter[] Parameters) reach, Id<Execution>? before = null, int? limit = null)
     {
-        (this.filter, this.limit) = (filter, limit);
+        (this.filter, this.limit, reachesAll) = (filter, limit, reach.Sql.Length == 0);
+        where.Append(reach.Sql);
+        parameters.AddRange(reach.Parameters);
         var workflow = filter.WorkflowId is { } id ? Add(P(id)) : null;
         And("e.workflow_id =", workflow);
         And("e.trigger =", filter.Trigger is { } trigger ? Add(P(EnumText<ExecutionTrigger>.Of(trigger))) : null);
@@ -116,7 +124,7 @@ sealed class ExecutionSearch
     // It stops at the limit where it knows all conditions.
     string Errors(string text, string? workflow, List<ExecutionStatus>? statuses, string? since, string? end)
     {
-        var whole = filter is { Trigger: null, StartedBy: null, ParentId: null, Retryable: false, Attributes.Count: 0 };
+        var whole = reachesAll && filter is { Trigger: null, StartedBy: null, ParentId: null, Retryable: false, Attributes.Count: 0 };
         var given = string.Join(", ", Add(P(Like.Containing(text))), workflow ?? "null",
             Add(P(statuses?.Select(EnumText<ExecutionStatus>.Of).ToArray())), since ?? "null", end ?? "null", Add(P(whole ? limit : null)));
         return $"flowstone.find_errors($1, {given}) f (id) cross join lateral (select * from flowstone.executions e where e.tenant_id = $1 and e.id = f.id offset 0) e";

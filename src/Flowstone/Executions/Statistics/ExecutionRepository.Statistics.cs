@@ -1,4 +1,5 @@
 using Flowstone.Data;
+using Flowstone.Permissions;
 using Flowstone.Workflows;
 using static Flowstone.Data.Sql;
 
@@ -7,10 +8,12 @@ namespace Flowstone.Executions;
 public sealed partial class ExecutionRepository
 {
     // What is folded and what is not yet, in one statement: a fold between two would be counted twice, or not at all.
-    const string Ended = """
-        (select s.hour, s.status, s.bucket, s.executions::bigint, s.duration_ms, s.wait_ms from flowstone.execution_statistics s where s.tenant_id = $1 and ($2 is null or s.workflow_id = $2)
-         union all
-         select d.hour, d.status, d.bucket, d.executions::bigint, d.duration_ms, d.wait_ms from flowstone.execution_deltas d where d.tenant_id = $1 and ($2 is null or d.workflow_id = $2)) ended
+    static string Ended(string reach = "") => $"""
+        (select * from (
+            select s.workflow_id, s.hour, s.status, s.bucket, s.executions::bigint, s.duration_ms, s.wait_ms from flowstone.execution_statistics s where s.tenant_id = $1 and ($2 is null or s.workflow_id = $2)
+            union all
+            select d.workflow_id, d.hour, d.status, d.bucket, d.executions::bigint, d.duration_ms, d.wait_ms from flowstone.execution_deltas d where d.tenant_id = $1 and ($2 is null or d.workflow_id = $2)) e
+          where true{reach}) ended
         """;
 
     /// <summary>How executions ended, and in how long: of a workflow or of all, from one hour (UTC) to another.</summary>
@@ -20,18 +23,20 @@ public sealed partial class ExecutionRepository
     public async Task<ExecutionFigures> StatisticsAsync(
         Id<Workflow>? workflow = null, DateTimeOffset? from = null, DateTimeOffset? to = null, CancellationToken cancellationToken = default)
     {
-        const string Read = $"""
-            select status, bucket, sum(executions)::bigint, sum(duration_ms)::bigint, sum(wait_ms)::bigint from {Ended}
+        var reach = await access.FilterAsync(AccessLevel.Read, "e.workflow_id", next: 5, cancellationToken);
+        var reachOfQueue = await access.FilterAsync(AccessLevel.Read, "q.workflow_id", next: 3, cancellationToken);
+        var read = $"""
+            select status, bucket, sum(executions)::bigint, sum(duration_ms)::bigint, sum(wait_ms)::bigint from {Ended(reach.Sql)}
              where hour >= coalesce(date_trunc('hour', $3, 'UTC'), '-infinity') and hour < coalesce($4, 'infinity') group by status, bucket
             """;
-        const string Unfinished = """
+        var open = $"""
             select e.status, count(*) from flowstone.execution_queue q join flowstone.executions e on e.tenant_id = q.tenant_id and e.id = q.execution_id
-             where q.tenant_id = $1 and e.tenant_id = $1 and ($2 is null or q.workflow_id = $2) and e.finished_at is null group by e.status
+             where q.tenant_id = $1 and e.tenant_id = $1 and ($2 is null or q.workflow_id = $2) and e.finished_at is null{reachOfQueue.Sql} group by e.status
             """;
-        var rows = await database.SearchAsync(Read, [P(workflow), P(from?.ToUniversalTime()), P(to?.ToUniversalTime())],
+        var rows = await database.SearchAsync(read, [P(workflow), P(from?.ToUniversalTime()), P(to?.ToUniversalTime()), .. reach.Parameters],
             row => new StatisticsRow(EnumText<ExecutionStatus>.Parse(row.GetString(0)), row.GetInt16(1), row.GetInt64(2), row.GetInt64(3), row.GetInt64(4)), cancellationToken);
         var unfinished = to is not null ? []
-            : await database.SearchAsync(Unfinished, [P(workflow)], row => (EnumText<ExecutionStatus>.Parse(row.GetString(0)), row.GetInt64(1)), cancellationToken);
+            : await database.SearchAsync(open, [P(workflow), .. reachOfQueue.Parameters], row => (EnumText<ExecutionStatus>.Parse(row.GetString(0)), row.GetInt64(1)), cancellationToken);
         return StatisticsRow.Sum(rows, unfinished);
     }
 
@@ -44,14 +49,14 @@ public sealed partial class ExecutionRepository
             return null;
 
         // What ended before the oldest that there is, retention has deleted.
-        const string Estimate = $"""
-            select coalesce((select sum(executions) from {Ended}
+        var estimate = $"""
+            select coalesce((select sum(executions) from {Ended()}
                               where status = any($3)
                                 and hour >= (select date_trunc('hour', e.created_at, 'UTC') from flowstone.executions e
                                               where e.tenant_id = $1 and ($2 is null or e.workflow_id = $2) order by e.id limit 1)), 0)::bigint
                  + case when $4 then (select count(*) from flowstone.execution_queue q where q.tenant_id = $1 and ($2 is null or q.workflow_id = $2)) else 0 end
             """;
-        return (await database.SearchAsync(Estimate, [P(filter.WorkflowId), P(statuses.Select(EnumText<ExecutionStatus>.Of).ToArray()), P(unfinished > 0)],
+        return (await database.SearchAsync(estimate, [P(filter.WorkflowId), P(statuses.Select(EnumText<ExecutionStatus>.Of).ToArray()), P(unfinished > 0)],
             row => row.GetInt64(0), cancellationToken)).Single();
     }
 }

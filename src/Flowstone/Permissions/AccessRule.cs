@@ -1,0 +1,188 @@
+using Flowstone.Data;
+using Flowstone.Executions;
+using Flowstone.Tenancy;
+using Flowstone.Users;
+using Flowstone.Workflows;
+using Microsoft.EntityFrameworkCore;
+using Npgsql;
+using static Flowstone.Data.Sql;
+
+namespace Flowstone.Permissions;
+
+/// <summary>How far somebody may go with a workflow and its executions. Each level includes those before it.</summary>
+public enum AccessLevel
+{
+    None,
+
+    /// <summary>See the workflow and its versions, but not its executions: what PUBLIC gives to everybody of the tenant.</summary>
+    View,
+
+    /// <summary>See its executions and what they brought.</summary>
+    Read,
+
+    /// <summary>Start, cancel and retry executions, and send them signals.</summary>
+    Execute,
+
+    /// <summary>Change the workflow, pause it and limit it.</summary>
+    Write,
+
+    /// <summary>Share it, delete it and set who sees it.</summary>
+    Admin,
+}
+
+/// <summary>
+/// The one rule of who may do what (docs/access.md): asked by every repository of a tenant, for single rows before the statement, for lists within
+/// it. System jobs and administrators may do everything in the tenant, viewers only read, whatever else they were given.
+/// </summary>
+sealed class AccessRule(TenantDatabase database, Actor actor, TimeProvider clock)
+{
+    const string AdministratorsOnly = "Only administrators may do this.";
+
+    UserRole? role = actor.Role;
+    bool known = actor.UserId is null || actor.Role is not null;
+
+    public Actor Actor => actor;
+
+    /// <summary>The ways to a workflow, with the level that each gives: by their own index each, and never by "or".</summary>
+    /// <param name="tenant">A place of a parameter, as the others are; the last is a time, or null for the database's.</param>
+    static string Ways(string tenant, string user, string now) => $"""
+        select w.id, 5 as level from flowstone.workflows w where w.tenant_id = {tenant} and w.owner_id = {user}
+        union all
+        select w.id, case m.role when 'VIEWER' then 2 when 'MEMBER' then 4 else 5 end from flowstone.team_members m
+          join flowstone.workflows w on w.tenant_id = m.tenant_id and w.team_id = m.team_id
+         where m.tenant_id = {tenant} and w.tenant_id = {tenant} and m.user_id = {user} and w.visibility <> 'PRIVATE'
+        union all
+        select s.workflow_id, case s.level when 'READ' then 2 when 'EXECUTE' then 3 when 'WRITE' then 4 else 5 end from flowstone.workflow_shares s
+         where s.tenant_id = {tenant} and s.user_id = {user} and coalesce(s.expires_at, 'infinity') > coalesce({now}, now())
+        union all
+        select w.id, 1 from flowstone.workflows w where w.tenant_id = {tenant} and w.visibility = 'PUBLIC'
+        """;
+
+    /// <summary>What no share or team can go beyond; null where everything is allowed.</summary>
+    async ValueTask<AccessLevel?> LimitAsync(CancellationToken cancellationToken)
+    {
+        if (!known)
+        {
+            var found = await database.QueryAsync("select role from flowstone.users where tenant_id = $1 and id = $2 and status = 'ACTIVE'", [P(actor.UserId)],
+                row => EnumText<UserRole>.Parse(row.GetString(0)), cancellationToken);
+            (role, known) = (found is [var one] ? one : null, true);
+        }
+        return (actor.UserId, role) switch
+        {
+            (null, _) or (_, UserRole.Admin) => null,
+            (_, UserRole.User) => AccessLevel.Admin,
+            (_, UserRole.Viewer) => AccessLevel.Read,
+            _ => AccessLevel.None,   // not there, or not active
+        };
+    }
+
+    /// <exception cref="AccessDeniedException">Neither an administrator nor a job.</exception>
+    public async ValueTask RequireAdministratorAsync(CancellationToken cancellationToken)
+    {
+        if (!await IsAdministratorAsync(cancellationToken))
+            throw new AccessDeniedException(AdministratorsOnly);
+    }
+
+    /// <summary>An administrator, or a job.</summary>
+    public async ValueTask<bool> IsAdministratorAsync(CancellationToken cancellationToken) => await LimitAsync(cancellationToken) is null;
+
+    /// <summary>For what needs no more than to be a user of the tenant, and not one who only reads.</summary>
+    /// <exception cref="AccessDeniedException">The role does not allow it.</exception>
+    public async ValueTask RequireAsync(AccessLevel needed, CancellationToken cancellationToken)
+    {
+        if (await LimitAsync(cancellationToken) is { } limit && limit < needed)
+            throw Denied(needed, limit);
+    }
+
+    /// <summary>A user's own affairs, and an administrator's.</summary>
+    /// <exception cref="AccessDeniedException">It is somebody else's.</exception>
+    public async ValueTask RequireSelfAsync(Id<User> user, CancellationToken cancellationToken)
+    {
+        if (user != actor.UserId || await LimitAsync(cancellationToken) is AccessLevel.None)
+            await RequireAdministratorAsync(cancellationToken);
+    }
+
+    /// <exception cref="NotFoundException">The actor may not even know of the workflow, or there is none.</exception>
+    /// <exception cref="AccessDeniedException">The actor knows of it, but may not do this.</exception>
+    public async ValueTask RequireAsync(AccessLevel needed, Id<Workflow> workflow, CancellationToken cancellationToken)
+    {
+        if (await LevelAsync(workflow, cancellationToken) is { } level && level < needed)
+            throw level < AccessLevel.View ? new NotFoundException("Workflow", workflow) : Denied(needed, level);
+    }
+
+    /// <inheritdoc cref="RequireAsync(AccessLevel, Id{Workflow}, CancellationToken)"/>
+    public async ValueTask RequireAsync(AccessLevel needed, Id<Execution> execution, CancellationToken cancellationToken)
+    {
+        if (await LevelAsync(execution, cancellationToken) is { } level && level < needed)
+            throw level < AccessLevel.Read ? new NotFoundException("Execution", execution) : Denied(needed, level);
+    }
+
+    /// <summary>Whether the actor may know of it.</summary>
+    public async ValueTask<bool> MayAsync(AccessLevel needed, Id<Workflow> workflow, CancellationToken cancellationToken)
+        => await LevelAsync(workflow, cancellationToken) is not { } level || level >= needed;
+
+    /// <inheritdoc cref="MayAsync(AccessLevel, Id{Workflow}, CancellationToken)"/>
+    public async ValueTask<bool> MayAsync(AccessLevel needed, Id<Execution> execution, CancellationToken cancellationToken)
+        => await LevelAsync(execution, cancellationToken) is not { } level || level >= needed;
+
+    ValueTask<AccessLevel?> LevelAsync(Id<Workflow> workflow, CancellationToken cancellationToken)
+        => LevelAsync($"select max(a.level) from ({Ways("$1", "$2", "$3")}) a where a.id = $4", P(workflow), cancellationToken);
+
+    // An execution is its workflow's.
+    ValueTask<AccessLevel?> LevelAsync(Id<Execution> execution, CancellationToken cancellationToken)
+        => LevelAsync($"""
+            select max(a.level) from ({Ways("$1", "$2", "$3")}) a
+             where a.id = (select e.workflow_id from flowstone.executions e where e.tenant_id = $1 and e.id = $4)
+            """, P(execution), cancellationToken);
+
+    /// <returns>Null where everything is allowed.</returns>
+    async ValueTask<AccessLevel?> LevelAsync(string sql, NpgsqlParameter id, CancellationToken cancellationToken)
+    {
+        if (await LimitAsync(cancellationToken) is not { } limit)
+            return null;
+        var given = (await database.QueryAsync(sql, [P(actor.UserId), P(ExecutionRepository.DatabaseNow(clock)), id], row => (AccessLevel)row.Get<int>(0), cancellationToken)).Single();
+        return given < limit ? given : limit;
+    }
+
+    /// <summary>Whether the actor has at least this role in the team; administrators have all.</summary>
+    public async ValueTask<bool> MayAsync(TeamRole needed, Id<Team> team, CancellationToken cancellationToken)
+    {
+        if (await LimitAsync(cancellationToken) is not { } limit)
+            return true;
+        var role = await database.QueryAsync("select role from flowstone.team_members where tenant_id = $1 and team_id = $2 and user_id = $3", [P(team), P(actor.UserId)],
+            row => EnumText<TeamRole>.Parse(row.GetString(0)), cancellationToken);
+        return limit >= AccessLevel.Write && role is [var one] && one <= needed;   // the owner is the first
+    }
+
+    /// <exception cref="AccessDeniedException">The actor has not that role in the team.</exception>
+    public async ValueTask RequireAsync(TeamRole needed, Id<Team> team, CancellationToken cancellationToken)
+    {
+        if (!await MayAsync(needed, team, cancellationToken))
+            throw new AccessDeniedException($"This needs the role {EnumText<TeamRole>.Of(needed)} in the team. Ask one of its owners or an administrator.");
+    }
+
+    /// <summary>For a list: a condition on its column of workflows, to be put behind others, with its two parameters. Empty where everything is allowed.</summary>
+    /// <param name="next">The number of the next parameter of the statement.</param>
+    public async ValueTask<(string Sql, NpgsqlParameter[] Parameters)> FilterAsync(AccessLevel needed, string column, int next, CancellationToken cancellationToken)
+        => await LimitAsync(cancellationToken) switch
+        {
+            null => ("", []),
+            { } limit when limit < needed => (" and false", []),
+            _ => ($" and {column} in (select a.id from ({Ways("$1", $"${next}", $"${next + 1}")}) a where a.level >= {(int)needed})",
+                [P(actor.UserId), P(ExecutionRepository.DatabaseNow(clock))]),
+        };
+
+    static readonly string Reachable = "select w.* from flowstone.workflows w where w.tenant_id = {0} and w.id in (select a.id from (" + Ways("{0}", "{1}", "{2}") + ") a)";
+
+    /// <summary>The workflows that the actor may know of, for LINQ.</summary>
+    public async ValueTask<Func<FlowstoneDb, IQueryable<Workflow>>> WorkflowsAsync(CancellationToken cancellationToken)
+        => await LimitAsync(cancellationToken) switch
+        {
+            null => db => db.Set<Workflow>(),
+            AccessLevel.None => db => db.Set<Workflow>().Where(w => false),
+            _ => db => db.Set<Workflow>().FromSqlRaw(Reachable, database.TenantId.Value, actor.UserId!.Value.Value, new NpgsqlParameter { Value = (object?)ExecutionRepository.DatabaseNow(clock) ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.TimestampTz }),
+        };
+
+    static AccessDeniedException Denied(AccessLevel needed, AccessLevel level)
+        => new($"This needs {EnumText<AccessLevel>.Of(needed)}; you have {EnumText<AccessLevel>.Of(level)}. Ask its owner or an administrator.");
+}
