@@ -46,6 +46,9 @@ public sealed partial class HotPathPlanTests(TestDatabase database)
         Assert.Contains(scans, scan => scan.Index == "ix_execution_queue_claim" && scan.Condition.Contains("visible_at <=", StringComparison.Ordinal)   // ends with what is due
             && scan.Condition.Contains("> ROW(l.visible_from, l.id_from)", StringComparison.Ordinal));   // and begins past what was claimed
         Assert.DoesNotMatch(WholeTable(), plans);
+        var lone = plans.Split("Query Text: ").Where(plan => plan.Contains("n.execution_id = ($4)[1]", StringComparison.Ordinal)).ToList();
+        Assert.NotEmpty(lone);
+        Assert.All(lone, plan => Assert.Contains("Subplans Removed", plan, StringComparison.Ordinal));   // the partitions of other times
         Assert.Superset(new HashSet<string> { "execution_queue", "executions", "node_executions" }, scans.Select(scan => scan.Table).ToHashSet());
     }
 
@@ -70,12 +73,27 @@ public sealed partial class HotPathPlanTests(TestDatabase database)
         await tenant.Executions.StartAsync(new NewExecution { WorkflowId = workflow, WorkflowVersion = 1, Concurrency = new("key", 5), Input = new(new byte[100]) });
         foreach (var claimed in await store.Queue.ClaimAsync(new ClaimRequest { Worker = "test" }))
         {
-            await store.Queue.RecordAsync(claimed.Lease, [new() { NodeId = "n0" }], []);
-            await store.Queue.RecordAsync(claimed.Lease, [new() { NodeId = "n1" }, new() { NodeId = "n1", Attempt = 2 }],
-                [new() { NodeId = "n0", Status = ExecutionStatus.Success }, new() { NodeId = "n1", Status = ExecutionStatus.Failed, Error = "It failed." }]);
+            // One step and several; that start, finish, fail, and do both within one call.
+            foreach (var nodes in (string[][])[["n0"], ["n1", "n2"]])
+            {
+                await store.Queue.RecordAsync(claimed.Lease, Starts(nodes, 1), []);
+                await store.Queue.RecordAsync(claimed.Lease, [], Finishes(nodes, 1, null));
+                await store.Queue.RecordAsync(claimed.Lease, Starts(nodes, 2), []);
+                await store.Queue.RecordAsync(claimed.Lease, [], Finishes(nodes, 2, "It failed."));
+                await store.Queue.RecordAsync(claimed.Lease, Starts(nodes, 3), Finishes(nodes, 3, null));
+            }
             Assert.Empty(await store.Queue.RenewAsync([claimed.Lease], TimeSpan.FromMinutes(1)));
             await store.Queue.FinishAsync(claimed.Lease, new() { Status = ExecutionStatus.Success });
         }
+
+        static NodeStart[] Starts(string[] nodes, short attempt) => Array.ConvertAll(nodes, node => new NodeStart { NodeId = node, Attempt = attempt });
+        static NodeFinish[] Finishes(string[] nodes, short attempt, string? error) => Array.ConvertAll(nodes, node => new NodeFinish
+        {
+            NodeId = node,
+            Attempt = attempt,
+            Status = error is null ? ExecutionStatus.Success : ExecutionStatus.Failed,
+            Error = error,
+        });
     }
 
     // A scan of an index, and its condition, if there is one.

@@ -101,7 +101,7 @@ sealed class WriteGroup
         if (renewals.Count > 0)
             statements.Add(RenewStatement());
         if (begun.Count > 0)
-            statements.Add(new(WriteSql.Begin, Begun(begun)));
+            statements.Add(new(WriteSql.Begin(begun.Count), [.. Begun(begun), Count(begun)]));
         if (whole.Count > 0)
             statements.Add(WholeStatement());
         if (finished.Count > 0)
@@ -202,12 +202,12 @@ sealed class WriteGroup
     Statement BodiesStatement()
         => new(WriteSql.Bodies, [Column(bodies, b => b.Call.TenantId.Value), Column(bodies, b => b.Call.ExecutionId.Value), .. Payloads(bodies, b => b.Body)]);
 
-    Statement WholeStatement() => new(WriteSql.Whole, [.. Begun(whole), .. Outcomes(whole), .. Errors(whole)]);
+    Statement WholeStatement() => new(WriteSql.Whole(whole.Count), [.. Begun(whole), .. Outcomes(whole), .. Errors(whole), Count(whole)]);
 
     Statement FinishStatement()
     {
-        NpgsqlParameter[] plain = [.. Keys(finished), .. Outcomes(finished), P((long)finished.Count)];
-        return finished.Exists(s => s.Row.Reason is not null || s.Row.Error is not null) ? new(WriteSql.FinishFailed, [.. plain, .. Errors(finished)]) : new(WriteSql.Finish, plain);
+        var failed = finished.Exists(s => s.Row.Reason is not null || s.Row.Error is not null);
+        return new(WriteSql.Finish(finished.Count, failed), [.. Keys(finished), .. Outcomes(finished), .. failed ? Errors(finished) : [], Count(finished)]);
     }
 
     Statement EndStatement() => new(Thorough ? WriteSql.ThoroughEnd : WriteSql.End,
@@ -218,14 +218,16 @@ sealed class WriteGroup
 
     static NpgsqlParameter[] Keys(List<Step> steps) =>
     [
-        Column(steps, s => s.Call.Lease.ShardKey), Column(steps, s => s.Call.Lease.Fence), Column(steps, s => s.Call.TenantId.Value), Column(steps, s => s.Call.ExecutionId.Value),
-        Column(steps, s => s.Row.Node), Column(steps, s => s.Row.Iteration), Column(steps, s => s.Row.Attempt),
+        Shared(steps, s => s.Call.Lease.ShardKey), Column(steps, s => s.Call.Lease.Fence), Shared(steps, s => s.Call.TenantId.Value), Column(steps, s => s.Call.ExecutionId.Value),
+        Column(steps, s => s.Row.Node), Shared(steps, s => s.Row.Iteration), Shared(steps, s => s.Row.Attempt),
     ];
 
-    static NpgsqlParameter[] Begun(List<Step> steps) => [.. Keys(steps), Column(steps, s => s.Row.StartedAt), Column(steps, s => s.Row.Input?.Stored), P((long)steps.Count)];
+    static NpgsqlParameter[] Begun(List<Step> steps) => [.. Keys(steps), Column(steps, s => s.Row.StartedAt), Column(steps, s => s.Row.Input?.Stored)];
+
+    static NpgsqlParameter Count(List<Step> steps) => P((long)steps.Count);
 
     static NpgsqlParameter[] Outcomes(List<Step> steps)
-        => [Column(steps, s => EnumText<ExecutionStatus>.Of(s.Row.Status)), Column(steps, s => s.Row.FinishedAt), Column(steps, s => s.Row.Output?.Stored)];
+        => [Shared(steps, s => EnumText<ExecutionStatus>.Of(s.Row.Status)), Column(steps, s => s.Row.FinishedAt), Column(steps, s => s.Row.Output?.Stored)];
 
     static NpgsqlParameter[] Errors(List<Step> steps) => [Column(steps, s => s.Row.Reason), Column(steps, s => s.Row.Error)];
 
@@ -239,6 +241,13 @@ sealed class WriteGroup
         Column(of, b => row(b).Hash), Column(of, b => row(b).ContentType), Column(of, b => EnumText<PayloadEncoding>.Of(row(b).Encoding)), Column(of, b => row(b).SizeBytes),
         Column(of, b => row(b).Body), Column(of, b => row(b).ObjectKey), Column(of, b => row(b).Sealed), Column(of, b => row(b).WholeSizeBytes),
     ];
+
+    /// <summary>A column that is never null: one element if all are equal (WriteSql.Given).</summary>
+    static NpgsqlParameter Shared<TItem, T>(List<TItem> items, Func<TItem, T> pick) where T : IEquatable<T>
+    {
+        var first = pick(items[0]);
+        return items.TrueForAll(item => pick(item).Equals(first)) ? P(new[] { first }) : Column(items, pick);
+    }
 
     static NpgsqlParameter Column<TItem, T>(List<TItem> items, Func<TItem, T> pick)
     {

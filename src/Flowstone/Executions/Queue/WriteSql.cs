@@ -147,43 +147,82 @@ static class WriteSql
         on conflict do nothing
         """;
 
+    const string Step = "*shard_key, fence, *tenant_id, execution_id, node, *iteration, *attempt";
+    const string Outcome = ", *status, finished_at, output";
+    const string Trouble = ", reason, error";
+
+    static readonly (string Many, string One) begin = (BeginText(false), BeginText(true));
+    static readonly (string Many, string One) whole = (WholeText(false), WholeText(true));
+    static readonly (string Many, string One) finish = (FinishText(false, false), FinishText(false, true));
+    static readonly (string Many, string One) finishFailed = (FinishText(true, false), FinishText(true, true));
+
+    public static string Begin(int steps) => steps == 1 ? begin.One : begin.Many;
+    public static string Whole(int steps) => steps == 1 ? whole.One : whole.Many;
+    public static string Finish(int steps, bool failed) => (failed, steps) switch
+    {
+        (false, 1) => finish.One,
+        (false, _) => finish.Many,
+        (true, 1) => finishFailed.One,
+        _ => finishFailed.Many,
+    };
+
+    /// <summary>
+    /// The steps that are given, as <c>a</c>: an array per column from $1 on. A column with a star is never null, and where it is the same for all
+    /// of a group it comes as one element: each costs on both sides. (In a sub-select of its own, because "coalesce" behind a policy is no
+    /// condition for an index.) A lone step's columns are constants to the planner.
+    /// </summary>
+    static string Given(string columns, bool one)
+    {
+        var names = columns.Split(", ").Select((name, i) => (Name: name.TrimStart('*'), First: $"(${i + 1})[1]", Shared: name[0] == '*')).ToList();
+        return one
+            ? $"(select {string.Join(", ", names.Select(c => $"{c.First} as {c.Name}"))}) a"
+            : $"(select {string.Join(", ", names.Select(c => c.Shared ? $"coalesce(u.{c.Name}, {c.First}) as {c.Name}" : $"u.{c.Name}"))} from unnest({List(0, names.Count)}) u ({string.Join(", ", names.Select(c => c.Name))}) offset 0) a";
+    }
+
+    /// <summary>The parameter behind the columns: how many steps there are.</summary>
+    static string Count(string columns) => $"${columns.Split(", ").Length + 1}";
+
     // A start must be new, or the key is violated.
-    public const string Begin = $"""
-        with held as materialized (
-            select a.* from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9) a (shard_key, fence, tenant_id, execution_id, node, iteration, attempt, started_at, input), {Locked}),
-        begun as (
-            insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, started_at, input, status)
-            select tenant_id, execution_id, node, iteration, attempt, started_at, input, 'RUNNING' from held)
-        select 3, ln(count(*) - $10 + 1) from held
-        """;
+    static string BeginText(bool one)
+    {
+        const string Columns = $"{Step}, started_at, input";
+        return $"""
+            with held as materialized (select a.* from {Given(Columns, one)}, {Locked}),
+            begun as (
+                insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, started_at, input, status)
+                select tenant_id, execution_id, node, iteration, attempt, started_at, input, 'RUNNING' from held)
+            select 3, ln(count(*) - {Count(Columns)} + 1) from held
+            """;
+    }
 
     // Steps that start and finish within one call.
-    public const string Whole = $"""
-        with held as materialized (
-            select a.* from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $11, $12, $13, $14, $15)
-                   a (shard_key, fence, tenant_id, execution_id, node, iteration, attempt, started_at, input, status, finished_at, output, reason, error), {Locked}),
-        done as (
-            insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, started_at, input, status, finished_at, output, reason, error)
-            select tenant_id, execution_id, node, iteration, attempt, started_at, input, status, greatest(started_at, finished_at), output, reason, error from held)
-        select 3, ln(count(*) - $10 + 1) from held
-        """;
+    static string WholeText(bool one)
+    {
+        const string Columns = $"{Step}, started_at, input{Outcome}{Trouble}";
+        return $"""
+            with held as materialized (select a.* from {Given(Columns, one)}, {Locked}),
+            done as (
+                insert into flowstone.node_executions (tenant_id, execution_id, node, iteration, attempt, started_at, input, status, finished_at, output, reason, error)
+                select tenant_id, execution_id, node, iteration, attempt, started_at, input, status, greatest(started_at, finished_at), output, reason, error from held)
+            select 3, ln(count(*) - {Count(Columns)} + 1) from held
+            """;
+    }
 
-    public static readonly string Finish = FinishText(failed: false);
-    public static readonly string FinishFailed = FinishText(failed: true);
-
-    // A finish must find its step running.
-    static string FinishText(bool failed) => $"""
-        with held as materialized (
-            select a.* from unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10{(failed ? ", $12, $13" : "")})
-                   a (shard_key, fence, tenant_id, execution_id, node, iteration, attempt, status, finished_at, output{(failed ? ", reason, error" : "")}), {Locked}),
-        finished as (
-            update flowstone.node_executions n set status = a.status, finished_at = greatest(n.started_at, a.finished_at), output = a.output{(failed ? ", reason = a.reason, error = a.error" : "")}
-              from held a
-             where n.tenant_id = any(array[a.tenant_id]) and n.execution_id = a.execution_id and n.node = a.node and n.iteration = a.iteration and n.attempt = a.attempt
-               and n.status = 'RUNNING'
-            returning 1)
-        select 3, ln((select count(*) from held) - $11 + 1), 1 / (case when count(*) = $11 then 1 else 0 end) from finished
-        """;
+    // A finish must find its step running. A lone one's key is constant, so that only its partition is looked at.
+    static string FinishText(bool failed, bool one)
+    {
+        var columns = $"{Step}{Outcome}{(failed ? Trouble : "")}";
+        var (tenant, key) = one ? ("($3)[1]", "n.execution_id = ($4)[1] and n.node = ($5)[1] and n.iteration = ($6)[1] and n.attempt = ($7)[1]")
+            : ("any(array[a.tenant_id])", "n.execution_id = a.execution_id and n.node = a.node and n.iteration = a.iteration and n.attempt = a.attempt");
+        return $"""
+            with held as materialized (select a.* from {Given(columns, one)}, {Locked}),
+            finished as (
+                update flowstone.node_executions n set status = a.status, finished_at = greatest(n.started_at, a.finished_at), output = a.output{(failed ? ", reason = a.reason, error = a.error" : "")}
+                  from held a where n.tenant_id = {tenant} and {key} and n.status = 'RUNNING'
+                returning 1)
+            select 3, ln((select count(*) from held) - {Count(columns)} + 1), 1 / (case when count(*) = {Count(columns)} then 1 else 0 end) from finished
+            """;
+    }
 
     // Most executions end with no step open and hold no limit: then there is nothing to close and to give back, and the text without those
     // parts costs half. It divides by zero where that is not so; the call is then sent again as a thorough one.
