@@ -1,6 +1,7 @@
 using System.Globalization;
 using Flowstone.Executions;
 using Flowstone.Server.Console;
+using Flowstone.Users;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 
@@ -46,6 +47,7 @@ static partial class ErrorResponses
         RequestRefusedException e => e.Problem,
         InvalidInputException e => Invalid(e.Errors),
         NotFoundException e => Problem(404, "not-found", "Not found", e.Message),
+        TooManyAttemptsException e => TooManyAttempts(e),
         AccessDeniedException e => Problem(403, "forbidden", "Forbidden", e.Message),
         ConflictException e => Problem(409, "conflict", "Conflict", e.Message),
         PayloadDamagedException e => Problem(500, "payload-damaged", "Payload damaged", e.Message),
@@ -78,8 +80,12 @@ static partial class ErrorResponses
     public static RequestRefusedException SignInFailed()
         => new(Problem(401, "sign-in-failed", "Sign-in failed", "The e-mail address or the password is wrong, or the account is not active."));
 
-    public static RequestRefusedException TooManyAttempts()
-        => new(Problem(429, "too-many-attempts", "Too many attempts", "Too many attempts to sign in. Wait a minute and try again."));
+    static ProblemDetails TooManyAttempts(TooManyAttemptsException error)
+    {
+        var problem = Problem(429, "too-many-attempts", "Too many attempts", error.Message);
+        problem.Extensions["retryAfterMs"] = (long)error.RetryAfter.TotalMilliseconds;
+        return problem;
+    }
 
     public static RequestRefusedException CrossSite()
         => new(Problem(403, "cross-site", "Cross-site request", "A change that is signed in by cookie must come from the console's own pages. Programs send a bearer token."));
@@ -100,8 +106,8 @@ static partial class ErrorResponses
     static Task WriteAsync(HttpContext context, ProblemDetails problem)
     {
         context.Response.StatusCode = problem.Status!.Value;
-        if (problem.Status is 429)
-            context.Response.Headers.RetryAfter = "60";
+        if (problem.Extensions.TryGetValue("retryAfterMs", out var retryAfter))
+            context.Response.Headers.RetryAfter = Math.Max(1, ((long)retryAfter! + 999) / 1000).ToString(CultureInfo.InvariantCulture);
         if (problem.Status is 503)
             context.Response.Headers.RetryAfter = "5";
         if (problem.Extensions.TryGetValue("currentVersion", out var version))

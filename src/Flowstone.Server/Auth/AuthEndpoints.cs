@@ -4,10 +4,24 @@ using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Flowstone.Server.Auth;
 
-sealed record LoginRequest(string Email, string Password);
+/// <param name="Device">What an earlier login from the same client answered; a browser sends it as a cookie.</param>
+sealed record LoginRequest(string Email, string Password, string? Device = null);
 
 /// <param name="Token">To be sent as <c>Authorization: Bearer …</c>.</param>
-sealed record LoginResponse(string Token, DateTimeOffset ExpiresAt, SignedInUser User);
+/// <param name="Device">To be kept, and sent along with later logins: others' wrong passwords then do not lock this client out.</param>
+sealed record LoginResponse(string Token, DateTimeOffset ExpiresAt, string Device, SignedInUser User);
+
+/// <param name="Password">8 to 1,000 characters.</param>
+sealed record PasswordChange(string Current, string Password);
+
+/// <param name="Token">Of <c>POST /users/{id}/tokens</c>, as the platform sent it to the user.</param>
+/// <param name="Password">8 to 1,000 characters.</param>
+sealed record PasswordReset(string Token, string Password);
+
+sealed record EmailVerification(string Token);
+
+/// <param name="Current">Whether it is the one that asks.</param>
+sealed record SessionResponse(Id<Session> Id, DateTimeOffset CreatedAt, DateTimeOffset LastUsedAt, DateTimeOffset ExpiresAt, string? Address, string? Agent, bool Current);
 
 static class AuthEndpoints
 {
@@ -15,19 +29,33 @@ static class AuthEndpoints
     {
         var auth = app.MapGroup("/auth").WithTags("Auth");
         auth.MapPost("/login", Login).AllowAnonymous();
-        auth.MapPost("/logout", Logout).RequireAuthorization(Access.Everybody);
+        auth.MapPost("/password/reset", ResetPassword).AllowAnonymous();
+        auth.MapPost("/verify-email", VerifyEmail).AllowAnonymous();
         auth.MapGet("/me", Me);
+        auth.MapGet("/sessions", Sessions);
+
+        var own = auth.MapGroup("").RequireAuthorization(Access.Everybody);
+        own.MapPost("/logout", Logout);
+        own.MapPost("/password", ChangePassword);
+        own.MapDelete("/sessions/{id}", Revoke);
+        own.MapDelete("/sessions", RevokeOthers);
     }
 
-    static async Task<Ok<LoginResponse>> Login(
-        LoginRequest request, HttpContext context, FlowstoneStore store, LoginThrottle throttle, TimeProvider clock, CancellationToken cancellationToken)
+    static async Task<Ok<LoginResponse>> Login(LoginRequest request, HttpContext context, FlowstoneStore store, LoginThrottle throttle, CancellationToken cancellationToken)
     {
-        throttle.Check(context, request.Email);
-        var token = await store.SignIn.WithPasswordAsync(request.Email, request.Password, cancellationToken) ?? throw ErrorResponses.SignInFailed();
-        var expires = clock.Now() + SignIn.SessionLength;
-        SessionToken.SetCookie(context, token, expires);
-        var user = await store.SignIn.FindAsync(token, cancellationToken) ?? throw ErrorResponses.SignInFailed();
-        return TypedResults.Ok(new LoginResponse(token, expires, user));
+        throttle.Check(context);
+        var source = SessionToken.Source(context);
+        if (request.Device is { } device)
+            source = source with { Device = device };
+        return await AnswerAsync(context, store, await store.SignIn.WithPasswordAsync(request.Email, request.Password, source, cancellationToken), cancellationToken);
+    }
+
+    static async Task<Ok<LoginResponse>> AnswerAsync(HttpContext context, FlowstoneStore store, NewSession? session, CancellationToken cancellationToken)
+    {
+        if (session is null || await store.SignIn.FindAsync(session.Token, cancellationToken) is not { } user)
+            throw ErrorResponses.SignInFailed();
+        SessionToken.SetCookies(context, session);
+        return TypedResults.Ok(new LoginResponse(session.Token, session.ExpiresAt, session.Device, user));
     }
 
     static async Task<NoContent> Logout(HttpContext context, FlowstoneStore store, CancellationToken cancellationToken)
@@ -42,4 +70,49 @@ static class AuthEndpoints
         var id = context.User.UserId;
         return TypedResults.Ok(await tenant.Users.FindAsync(id, cancellationToken) ?? throw new NotFoundException("User", id));
     }
+
+    /// <summary>Ends all sessions; the answer is a new one.</summary>
+    static async Task<Ok<LoginResponse>> ChangePassword(
+        PasswordChange request, HttpContext context, FlowstoneStore store, LoginThrottle throttle, CancellationToken cancellationToken)
+    {
+        throttle.Check(context);
+        var who = await store.SignIn.FindAsync(SessionToken.Find(context.Request)!, cancellationToken) ?? throw ErrorResponses.SignInFailed();
+        var session = await store.SignIn.ChangePasswordAsync(who, request.Current, request.Password, SessionToken.Source(context), cancellationToken)
+            ?? throw new InvalidInputException("current", "is not the password.");
+        return await AnswerAsync(context, store, session, cancellationToken);
+    }
+
+    /// <summary>Sets a new password by the token that the platform sent, and ends all sessions.</summary>
+    static async Task<NoContent> ResetPassword(PasswordReset request, HttpContext context, FlowstoneStore store, LoginThrottle throttle, CancellationToken cancellationToken)
+    {
+        throttle.Check(context);
+        return await store.SignIn.ResetPasswordAsync(request.Token, request.Password, cancellationToken) ? TypedResults.NoContent() : throw NoToken();
+    }
+
+    static async Task<NoContent> VerifyEmail(EmailVerification request, HttpContext context, FlowstoneStore store, LoginThrottle throttle, CancellationToken cancellationToken)
+    {
+        throttle.Check(context);
+        return await store.SignIn.VerifyEmailAsync(request.Token, cancellationToken) ? TypedResults.NoContent() : throw NoToken();
+    }
+
+    /// <summary>The devices on which one is signed in, last used first.</summary>
+    static async Task<Ok<Page<SessionResponse>>> Sessions(TenantScope tenant, HttpContext context, CancellationToken cancellationToken)
+    {
+        var current = SessionRepository.Of(SessionToken.Find(context.Request)!);
+        var sessions = await tenant.Sessions.ListAsync(context.User.UserId, cancellationToken);
+        return TypedResults.Ok(new Page<SessionResponse>(
+            [.. sessions.Select(s => new SessionResponse(s.Id, s.CreatedAt, s.LastUsedAt, s.ExpiresAt, s.Address, s.Agent, s.Id == current))], null));
+    }
+
+    static async Task<NoContent> Revoke(Id<Session> id, TenantScope tenant, HttpContext context, CancellationToken cancellationToken)
+        => await tenant.Sessions.RevokeAsync(context.User.UserId, id, cancellationToken) ? TypedResults.NoContent() : throw new NotFoundException("Session", id);
+
+    /// <summary>Ends all but the one that asks, and forgets all devices.</summary>
+    static async Task<NoContent> RevokeOthers(TenantScope tenant, HttpContext context, CancellationToken cancellationToken)
+    {
+        await tenant.Sessions.RevokeAllAsync(context.User.UserId, SessionToken.Find(context.Request), cancellationToken);
+        return TypedResults.NoContent();
+    }
+
+    static InvalidInputException NoToken() => new("token", "is not good: it was used or replaced, or has expired. Ask for a new one.");
 }

@@ -1,25 +1,24 @@
 using System.Threading.RateLimiting;
+using Flowstone.Users;
 
 namespace Flowstone.Server.Auth;
 
-/// <summary>Slows down guessing: ten attempts a minute for one address from one place, a hundred for one place.</summary>
+/// <summary>
+/// A hundred attempts a minute from one place, whatever the address: to look at a password is slow on purpose. What counts the failures of an
+/// address is the database, for all servers together.
+/// </summary>
 sealed class LoginThrottle : IDisposable
 {
-    readonly PartitionedRateLimiter<(string Place, string Email)> limiter = PartitionedRateLimiter.CreateChained(
-        Create(10, attempt => attempt), Create(100, attempt => (attempt.Place, "")));
+    readonly PartitionedRateLimiter<string> limiter = PartitionedRateLimiter.Create<string, string>(place => RateLimitPartition.GetFixedWindowLimiter(
+        place, _ => new FixedWindowRateLimiterOptions { PermitLimit = 100, Window = TimeSpan.FromMinutes(1), QueueLimit = 0 }));
 
-    /// <exception cref="RequestRefusedException">Too many: not even the right password is looked at.</exception>
-    public void Check(HttpContext context, string email)
+    /// <exception cref="TooManyAttemptsException">Not even the right password is looked at.</exception>
+    public void Check(HttpContext context)
     {
-        var place = context.Connection.RemoteIpAddress?.ToString() ?? "";
-        using var attempt = limiter.AttemptAcquire((place, email.Trim().ToUpperInvariant()));
+        using var attempt = limiter.AttemptAcquire(context.Connection.RemoteIpAddress?.ToString() ?? "");
         if (!attempt.IsAcquired)
-            throw ErrorResponses.TooManyAttempts();
+            throw new TooManyAttemptsException(TimeSpan.FromMinutes(1));
     }
 
     public void Dispose() => limiter.Dispose();
-
-    static PartitionedRateLimiter<(string, string)> Create(int attempts, Func<(string Place, string Email), (string, string)> key)
-        => PartitionedRateLimiter.Create<(string Place, string Email), (string, string)>(attempt => RateLimitPartition.GetFixedWindowLimiter(
-            key(attempt), _ => new FixedWindowRateLimiterOptions { PermitLimit = attempts, Window = TimeSpan.FromMinutes(1), QueueLimit = 0 }));
 }

@@ -1,9 +1,12 @@
+using Flowstone.Users;
+
 namespace Flowstone.Server.Auth;
 
 /// <summary>Where a request carries its session's token.</summary>
 static class SessionToken
 {
     const string Cookie = "flowstone_session";
+    const string Device = "flowstone_device";
     const string Bearer = "Bearer ";
 
     /// <summary>A bearer token rules: where there is one, right or wrong, the cookie is not looked at.</summary>
@@ -16,8 +19,16 @@ static class SessionToken
 
     public static bool HasCookie(HttpRequest request) => request.Cookies.ContainsKey(Cookie);
 
-    public static void SetCookie(HttpContext context, string token, DateTimeOffset expires)
-        => context.Response.Cookies.Append(Cookie, token, Options(context, expires));
+    /// <summary>Where a sign-in comes from. The device's cookie outlives sessions: it keeps others' wrong passwords from locking the user out.</summary>
+    public static SignInSource Source(HttpContext context)
+        => new(context.Connection.RemoteIpAddress?.ToString(), context.Request.Headers.UserAgent.ToString() is { Length: > 0 } agent ? agent : null, context.Request.Cookies[Device]);
+
+    /// <summary>Has the browser keep the session, and the device for a year.</summary>
+    public static void SetCookies(HttpContext context, NewSession session)
+    {
+        context.Response.Cookies.Append(Cookie, session.Token, Options(context, session.ExpiresAt));
+        context.Response.Cookies.Append(Device, session.Device, Options(context, session.ExpiresAt + TimeSpan.FromDays(358)));
+    }
 
     public static void DeleteCookie(HttpContext context) => context.Response.Cookies.Delete(Cookie, Options(context, null));
 

@@ -32,30 +32,30 @@ static class ConsoleEndpoints
 
     static RazorComponentResult<T> Page<T>(object parameters) where T : IComponent => new(parameters) { PreventStreamingRendering = true };
 
-    static async Task<IResult> SignInByLink(string? code, HttpContext context, SignInLinks links, FlowstoneStore store, TimeProvider clock, CancellationToken cancellationToken)
+    static async Task<IResult> SignInByLink(string? code, HttpContext context, SignInLinks links, FlowstoneStore store, CancellationToken cancellationToken)
     {
         if (code is null)
             return Page<SignInPage>(new { });
         if (links.Redeem(code) is not { } user)
             return Page<SignInPage>(new { Error = "This link was used before, or is older than ten minutes. Sign in with your password, or make a new link." });
-        SessionToken.SetCookie(context, await store.SignIn.OpenAsync(user.Tenant, user.User, cancellationToken), clock.Now() + SignIn.SessionLength);
+        SessionToken.SetCookies(context, await store.SignIn.OpenAsync(user.Tenant, user.User, SessionToken.Source(context), cancellationToken));
         return TypedResults.LocalRedirect("/");
     }
 
     static async Task<IResult> SignInByForm(
-        [FromForm] string? email, [FromForm] string? password, HttpContext context, FlowstoneStore store, LoginThrottle throttle, TimeProvider clock, CancellationToken cancellationToken)
+        [FromForm] string? email, [FromForm] string? password, HttpContext context, FlowstoneStore store, LoginThrottle throttle, CancellationToken cancellationToken)
     {
         try
         {
-            throttle.Check(context, email ?? "");
-            var token = await store.SignIn.WithPasswordAsync(email ?? "", password ?? "", cancellationToken) ?? throw ErrorResponses.SignInFailed();
-            SessionToken.SetCookie(context, token, clock.Now() + SignIn.SessionLength);
+            throttle.Check(context);
+            SessionToken.SetCookies(context, await store.SignIn.WithPasswordAsync(email ?? "", password ?? "", SessionToken.Source(context), cancellationToken) ?? throw ErrorResponses.SignInFailed());
             return TypedResults.LocalRedirect("/");
         }
-        catch (RequestRefusedException refused)
+        catch (Exception error) when (error is RequestRefusedException or TooManyAttemptsException)
         {
-            context.Response.StatusCode = refused.Problem.Status!.Value;
-            return Page<SignInPage>(new { Error = refused.Problem.Detail, Email = email });
+            var problem = ErrorResponses.Explain(error);
+            context.Response.StatusCode = problem.Status!.Value;
+            return Page<SignInPage>(new { Error = problem.Detail, Email = email });
         }
     }
 

@@ -21,6 +21,10 @@ sealed record NewUserRequest
     public string? Password { get; init; }
 }
 
+sealed record TokenRequest(TokenPurpose Purpose);
+
+sealed record TokenResponse(string Token, DateTimeOffset ExpiresAt);
+
 static class UserEndpoints
 {
     public static void MapUsers(this IEndpointRouteBuilder app)
@@ -31,6 +35,8 @@ static class UserEndpoints
         users.MapPost("/", Create).RequireAuthorization(Access.Administrators);
         users.MapPatch("/{id}", Update).RequireAuthorization(Access.Everybody);
         users.MapDelete("/{id}", Delete).RequireAuthorization(Access.Administrators);
+        users.MapPost("/{id}/tokens", CreateToken).RequireAuthorization(Access.Administrators);
+        users.MapDelete("/{id}/sessions", SignOutEverywhere).RequireAuthorization(Access.Administrators);
     }
 
     static async Task<Ok<Page<User>>> List(
@@ -77,6 +83,22 @@ static class UserEndpoints
         {
             throw new ConflictException("The user still owns workflows or started executions: set the status to INACTIVE instead.", error);
         }
+    }
+
+    /// <summary>For the platform to send to the user's address: VERIFY_EMAIL is good for a day, RESET_PASSWORD for an hour. It replaces an earlier one.</summary>
+    static async Task<Ok<TokenResponse>> CreateToken(Id<User> id, TokenRequest request, TenantScope tenant, TimeProvider clock, CancellationToken cancellationToken)
+    {
+        var expires = clock.Now() + UserRepository.Lifetime(request.Purpose);
+        return TypedResults.Ok(new TokenResponse(await tenant.Users.CreateTokenAsync(id, request.Purpose, cancellationToken), expires));
+    }
+
+    /// <summary>Ends all sessions of the user.</summary>
+    static async Task<NoContent> SignOutEverywhere(Id<User> id, TenantScope tenant, CancellationToken cancellationToken)
+    {
+        if (await tenant.Users.FindAsync(id, cancellationToken) is null)
+            throw new NotFoundException("User", id);
+        await tenant.Sessions.RevokeAllAsync(id, cancellationToken: cancellationToken);
+        return TypedResults.NoContent();
     }
 
     // Or the last administrator could lock everybody out.

@@ -251,6 +251,17 @@ PARTITION BY RANGE (id);
 
 ALTER TABLE ONLY flowstone.executions FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE flowstone.login_failures (
+    tenant_id uuid NOT NULL,
+    account bytea NOT NULL,
+    source bytea NOT NULL,
+    failures integer NOT NULL,
+    at timestamp with time zone NOT NULL,
+    retry_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY flowstone.login_failures FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE flowstone.node_executions (
     tenant_id uuid NOT NULL,
     execution_id uuid NOT NULL,
@@ -335,6 +346,15 @@ CREATE TABLE flowstone.tenants (
 
 ALTER TABLE ONLY flowstone.tenants FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE flowstone.user_devices (
+    tenant_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    device_hash bytea NOT NULL,
+    last_used_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY flowstone.user_devices FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE flowstone.user_emails (
     email_hash bytea NOT NULL,
     tenant_id uuid NOT NULL,
@@ -357,10 +377,25 @@ CREATE TABLE flowstone.user_sessions (
     token_hash bytea NOT NULL,
     user_id uuid NOT NULL,
     created_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL
+    expires_at timestamp with time zone NOT NULL,
+    address character varying(64),
+    agent character varying(500),
+    last_used_at timestamp with time zone NOT NULL
 );
 
 ALTER TABLE ONLY flowstone.user_sessions FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.user_tokens (
+    tenant_id uuid NOT NULL,
+    token_hash bytea NOT NULL,
+    user_id uuid NOT NULL,
+    purpose character varying(24) NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_user_tokens_purpose CHECK (((purpose)::text = ANY ((ARRAY['VERIFY_EMAIL'::character varying, 'RESET_PASSWORD'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY flowstone.user_tokens FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE flowstone.users (
     tenant_id uuid NOT NULL,
@@ -471,6 +506,9 @@ ALTER TABLE ONLY flowstone.execution_statistics
 ALTER TABLE ONLY flowstone.executions
     ADD CONSTRAINT pk_executions PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY flowstone.login_failures
+    ADD CONSTRAINT pk_login_failures PRIMARY KEY (tenant_id, account, source);
+
 ALTER TABLE ONLY flowstone.node_executions
     ADD CONSTRAINT pk_node_executions PRIMARY KEY (tenant_id, execution_id, node, iteration, attempt);
 
@@ -486,6 +524,9 @@ ALTER TABLE ONLY flowstone.teams
 ALTER TABLE ONLY flowstone.tenants
     ADD CONSTRAINT pk_tenants PRIMARY KEY (id);
 
+ALTER TABLE ONLY flowstone.user_devices
+    ADD CONSTRAINT pk_user_devices PRIMARY KEY (tenant_id, user_id, device_hash);
+
 ALTER TABLE ONLY flowstone.user_emails
     ADD CONSTRAINT pk_user_emails PRIMARY KEY (email_hash);
 
@@ -494,6 +535,9 @@ ALTER TABLE ONLY flowstone.user_logins
 
 ALTER TABLE ONLY flowstone.user_sessions
     ADD CONSTRAINT pk_user_sessions PRIMARY KEY (tenant_id, token_hash);
+
+ALTER TABLE ONLY flowstone.user_tokens
+    ADD CONSTRAINT pk_user_tokens PRIMARY KEY (tenant_id, token_hash);
 
 ALTER TABLE ONLY flowstone.users
     ADD CONSTRAINT pk_users PRIMARY KEY (tenant_id, id);
@@ -542,6 +586,8 @@ CREATE INDEX ix_user_emails_by_user ON flowstone.user_emails USING btree (tenant
 
 CREATE INDEX ix_user_sessions_by_user ON flowstone.user_sessions USING btree (tenant_id, user_id);
 
+CREATE INDEX ix_user_tokens_by_user ON flowstone.user_tokens USING btree (tenant_id, user_id);
+
 CREATE INDEX ix_workflow_shares_by_user ON flowstone.workflow_shares USING btree (tenant_id, user_id);
 
 CREATE INDEX ix_workflows_by_owner ON flowstone.workflows USING btree (tenant_id, owner_id);
@@ -566,11 +612,17 @@ ALTER TABLE ONLY flowstone.team_members
 ALTER TABLE ONLY flowstone.teams
     ADD CONSTRAINT fk_teams_tenants FOREIGN KEY (tenant_id) REFERENCES flowstone.tenants(id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY flowstone.user_devices
+    ADD CONSTRAINT fk_user_devices_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY flowstone.user_logins
     ADD CONSTRAINT fk_user_logins_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY flowstone.user_sessions
     ADD CONSTRAINT fk_user_sessions_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.user_tokens
+    ADD CONSTRAINT fk_user_tokens_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY flowstone.users
     ADD CONSTRAINT fk_users_tenants FOREIGN KEY (tenant_id) REFERENCES flowstone.tenants(id) ON DELETE CASCADE;
@@ -609,6 +661,8 @@ ALTER TABLE flowstone.execution_statistics ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.executions ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE flowstone.login_failures ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE flowstone.node_executions ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY owner ON flowstone.executions FOR SELECT TO flowstone_owner USING (true);
@@ -639,6 +693,8 @@ CREATE POLICY tenant ON flowstone.execution_statistics USING ((NULLIF(strpos(cur
 
 CREATE POLICY tenant ON flowstone.executions USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
+CREATE POLICY tenant ON flowstone.login_failures USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
 CREATE POLICY tenant ON flowstone.node_executions USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.payloads USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
@@ -649,11 +705,15 @@ CREATE POLICY tenant ON flowstone.teams USING ((NULLIF(strpos(current_setting('f
 
 CREATE POLICY tenant ON flowstone.tenants USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (id)::text), 0) IS NOT NULL));
 
+CREATE POLICY tenant ON flowstone.user_devices USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
 CREATE POLICY tenant ON flowstone.user_emails USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.user_logins USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.user_sessions USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
+CREATE POLICY tenant ON flowstone.user_tokens USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.users USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
@@ -667,11 +727,15 @@ CREATE POLICY tenant ON flowstone.write_marks USING ((NULLIF(strpos(current_sett
 
 ALTER TABLE flowstone.tenants ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE flowstone.user_devices ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE flowstone.user_emails ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.user_logins ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.user_sessions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.user_tokens ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.users ENABLE ROW LEVEL SECURITY;
 
@@ -728,6 +792,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_statistics TO flo
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.executions TO flowstone_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.login_failures TO flowstone_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.node_executions TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.payloads TO flowstone_app;
@@ -740,11 +806,15 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.teams TO flowstone_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE flowstone.tenants TO flowstone_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_devices TO flowstone_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_emails TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_logins TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_sessions TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_tokens TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.users TO flowstone_app;
 

@@ -14,6 +14,7 @@ public sealed class TenantScope
         TenantId = database.TenantId;
         var access = new AccessRule(database, actor, clock);
         Users = new UserRepository(database, access, clock);
+        Sessions = new SessionRepository(database, access, clock);
         Teams = new TeamRepository(database, access, clock);
         Workflows = new WorkflowRepository(database, access, clock);
         Shares = new WorkflowShareRepository(database, access, clock);
@@ -25,6 +26,10 @@ public sealed class TenantScope
     public Id<Tenant> TenantId { get; }
     public Actor Actor { get; }
     public UserRepository Users { get; }
+
+    /// <summary>The devices on which users are signed in.</summary>
+    public SessionRepository Sessions { get; }
+
     public TeamRepository Teams { get; }
     public WorkflowRepository Workflows { get; }
 

@@ -1,10 +1,9 @@
-using System.Buffers;
-using System.Buffers.Text;
 using System.Security.Cryptography;
 using Flowstone.Data;
 using Flowstone.Tenancy;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.Options;
+using Npgsql;
 using static Flowstone.Data.Sql;
 
 namespace Flowstone.Users;
@@ -12,14 +11,26 @@ namespace Flowstone.Users;
 /// <summary>Who is signed in.</summary>
 public sealed record SignedInUser(Id<Tenant> TenantId, Id<User> UserId, UserRole Role, string Email);
 
+/// <summary>A session that was opened just now.</summary>
+/// <param name="Token">A secret: only its hash is stored.</param>
+/// <param name="ExpiresAt">When it ends, however much it is used.</param>
+/// <param name="Device">A secret for the client to keep, and to send along with later sign-ins: others' wrong passwords do not lock it out.</param>
+public sealed record NewSession(string Token, DateTimeOffset ExpiresAt, string Device)
+{
+    /// <summary>Without the secrets: this ends up in logs.</summary>
+    public override string ToString() => $"{nameof(NewSession)} {{ {nameof(ExpiresAt)} = {ExpiresAt:O} }}";
+}
+
 /// <summary>Passwords in, session tokens out. Only hashes of either are stored.</summary>
 public sealed class SignIn
 {
-    /// <summary>A token is the tenant, so that its look-up touches one tenant, and a secret of 256 bits.</summary>
-    const int SecretBytes = 32;
-
-    /// <summary>How long a session lasts.</summary>
+    /// <summary>How long a session lasts at most.</summary>
     public static readonly TimeSpan SessionLength = TimeSpan.FromDays(7);
+
+    /// <summary>How long a session lasts that is not used.</summary>
+    public static readonly TimeSpan IdleLength = TimeSpan.FromDays(2);
+
+    const int LongestPassword = 1000;
 
     // PBKDF2-SHA512; the count is OWASP's for it.
     static readonly PasswordHasher<object> hasher = new(Options.Create(new PasswordHasherOptions { IterationCount = 210_000 }));
@@ -36,61 +47,90 @@ public sealed class SignIn
     /// <exception cref="InvalidInputException">Too short or too long.</exception>
     public static string HashPassword(string password)
     {
-        if (password.Length is < 8 or > 1000)
+        if (password.Length is < 8 or > LongestPassword)
             throw new InvalidInputException("password", "must have 8 to 1,000 characters.");
         return hasher.HashPassword(hasher, password);
     }
 
-    /// <returns>The session's token, or null: the address is unknown, the password wrong, or the user not active. Which, is not told.</returns>
-    public async Task<string?> WithPasswordAsync(string email, string password, CancellationToken cancellationToken = default)
+    /// <param name="source">Where it comes from; null is one place for all who do not say.</param>
+    /// <returns>Null: the address is unknown, the password wrong, or the user not active. Which, is not told, nor by the time it takes.</returns>
+    /// <exception cref="TooManyAttemptsException">The password was not looked at. Told alike for addresses that are nobody's.</exception>
+    public async Task<NewSession?> WithPasswordAsync(string email, string password, SignInSource? source = null, CancellationToken cancellationToken = default)
     {
-        if (password.Length > 1000 || !Text.IsStorable(email))
+        if (password.Length > LongestPassword || email.Length > 1000 || !Text.IsStorable(email))
             return null;
-        (Id<Tenant> Tenant, Id<User> User)? found = null;
-        await app.TransactAsync(tenants: null, [new Statement("select tenant_id, user_id from flowstone.find_email($1)", P(email.Trim()))],
-            row => found = (new(row.GetGuid(0)), new(row.GetGuid(1))), cancellationToken);
-        string? hash = null;
-        if (found is { } user)
-        {
-            const string Login = """
-                select l.password_hash from flowstone.user_logins l join flowstone.users u on u.tenant_id = l.tenant_id and u.id = l.user_id
-                 where l.tenant_id = $1 and l.user_id = $2 and u.status = 'ACTIVE'
-                """;
-            await app.TransactAsync(user.Tenant.ToString(), [new Statement(Login, P(user.Tenant), P(user.User))],
-                row => hash = row.Get<string>(0), cancellationToken);
-        }
-        var verified = hasher.VerifyHashedPassword(hasher, hash ?? nobody, password) != PasswordVerificationResult.Failed;
-        return verified && hash is not null ? await OpenAsync(found!.Value.Tenant, found.Value.User, cancellationToken) : null;
+        source ??= new();
+        var now = clock.Now();
+        var (account, tenant, user) = await FindAccountAsync(email, cancellationToken);
+        var attempt = await LoginAttempts.TakeAsync(app, tenant, account, user, source, now, cancellationToken);
+        var verified = hasher.VerifyHashedPassword(hasher, attempt.PasswordHash ?? nobody, password);
+        if (verified == PasswordVerificationResult.Failed || attempt.PasswordHash is null)
+            return null;
+        return await OpenAsync(tenant, user!.Value, source with { Device = attempt.KnownDevice ? source.Device : null },
+        [
+            .. LoginAttempts.Succeeded(tenant, account, attempt),
+            .. verified == PasswordVerificationResult.SuccessRehashNeeded ? new[] { SetHash(tenant, user.Value, HashPassword(password)) } : [],
+        ], cancellationToken);
+    }
+
+    /// <summary>The hash of the address, and whose it is: the tenant of zeros if nobody's.</summary>
+    async Task<(byte[] Account, Id<Tenant> Tenant, Id<User>? User)> FindAccountAsync(string email, CancellationToken cancellationToken)
+    {
+        (byte[], Id<Tenant>, Id<User>?) found = default;
+        const string Find = "select flowstone.email_hash($1), f.tenant_id, f.user_id from (select) one left join flowstone.find_email($1) f on true";
+        await app.TransactAsync(tenants: null, [new Statement(Find, P(email.Trim()))],
+            row => found = (row.GetFieldValue<byte[]>(0), new(row.Get<Guid>(1)), row.Get<Guid?>(2) is { } user ? new Id<User>(user) : null), cancellationToken);
+        return found;
     }
 
     /// <summary>A session for a user whose identity is already sure, such as the operator of this machine.</summary>
-    /// <returns>The session's token.</returns>
-    public async Task<string> OpenAsync(Id<Tenant> tenant, Id<User> user, CancellationToken cancellationToken = default)
+    public Task<NewSession> OpenAsync(Id<Tenant> tenant, Id<User> user, SignInSource? source = null, CancellationToken cancellationToken = default)
+        => OpenAsync(tenant, user, source ?? new(), [], cancellationToken);
+
+    async Task<NewSession> OpenAsync(Id<Tenant> tenant, Id<User> user, SignInSource source, IEnumerable<Statement> also, CancellationToken cancellationToken)
     {
-        var token = new byte[16 + SecretBytes];
-        tenant.Value.TryWriteBytes(token);
-        RandomNumberGenerator.Fill(token.AsSpan(16));
-        const string Insert = "insert into flowstone.user_sessions (tenant_id, token_hash, user_id, created_at, expires_at) values ($1, $2, $3, $4, $5)";
-        const string Forget = "delete from flowstone.user_sessions where tenant_id = $1 and user_id = $2 and expires_at <= $3";
+        const string Insert = """
+            insert into flowstone.user_sessions (tenant_id, token_hash, user_id, created_at, expires_at, last_used_at, address, agent) values ($1, $2, $3, $4, $5, $4, $6, $7)
+            """;
+        const string Remember = """
+            insert into flowstone.user_devices as d (tenant_id, user_id, device_hash, last_used_at) values ($1, $2, $3, $4)
+            on conflict (tenant_id, user_id, device_hash) do update set last_used_at = excluded.last_used_at
+            """;
         const string Note = "update flowstone.user_logins set last_login_at = $3 where tenant_id = $1 and user_id = $2";
+        const string ForgetSessions = "delete from flowstone.user_sessions where tenant_id = $1 and user_id = $2 and (expires_at <= $3 or last_used_at <= $4)";
+        const string ForgetDevices = "delete from flowstone.user_devices where tenant_id = $1 and user_id = $2 and last_used_at <= $3";
         var now = clock.Now();
+        var (token, hash) = SecretToken.New(tenant);
+        var device = source.Device ?? Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
         await app.TransactAsync(tenant.ToString(),
-            [new Statement(Insert, P(tenant), P(Hash(token)), P(user), P(now), P(now + SessionLength)), new Statement(Note, P(tenant), P(user), P(now)), new Statement(Forget, P(tenant), P(user), P(now))],
-            read: null, cancellationToken);
-        return Base64Url.EncodeToString(token);
+        [
+            .. also,
+            new Statement(Insert, P(tenant), P(hash), P(user), P(now), P(now + SessionLength), P(Text.Fit(source.Address, 64)), P(Text.Fit(source.Agent, SignInSource.MaxAgentLength))),
+            new Statement(Remember, P(tenant), P(user), P(LoginAttempts.DeviceHash(new(Device: device))), P(now)),
+            new Statement(Note, P(tenant), P(user), P(now)),
+            new Statement(ForgetSessions, P(tenant), P(user), P(now), P(now - IdleLength)),
+            new Statement(ForgetDevices, P(tenant), P(user), P(now - TimeSpan.FromDays(365))),
+        ], read: null, cancellationToken);
+        return new NewSession(token, now + SessionLength, device);
     }
 
-    /// <summary>Whose token it is; null if nobody's, expired, or of a user who is no longer active.</summary>
+    /// <summary>Whose token it is; null if nobody's, expired, unused for too long, or of a user who is no longer active.</summary>
     public async Task<SignedInUser?> FindAsync(string token, CancellationToken cancellationToken = default)
     {
-        if (!TryRead(token, out var tenant, out var hash))
+        if (!SecretToken.TryRead(token, out var tenant, out var hash))
             return null;
         const string Find = """
-            select u.id, u.role, u.email from flowstone.user_sessions s join flowstone.users u on u.tenant_id = s.tenant_id and u.id = s.user_id
-             where s.tenant_id = $1 and s.token_hash = $2 and s.expires_at > $3 and u.status = 'ACTIVE'
+            with found as materialized (
+                select u.id, u.role, u.email, s.last_used_at from flowstone.user_sessions s join flowstone.users u on u.tenant_id = s.tenant_id and u.id = s.user_id
+                 where s.tenant_id = $1 and s.token_hash = $2 and s.expires_at > $3 and s.last_used_at > $4 and u.status = 'ACTIVE'),
+            used as (
+                update flowstone.user_sessions s set last_used_at = $3 from found
+                 where s.tenant_id = $1 and s.token_hash = $2 and found.last_used_at <= $3 - interval '1 minute')
+            select id, role, email from found
             """;
         SignedInUser? user = null;
-        await app.TransactAsync(tenant.ToString(), [new Statement(Find, P(tenant), P(hash), P(clock.Now()))],
+        var now = clock.Now();
+        await app.TransactAsync(tenant.ToString(), [new Statement(Find, P(tenant), P(hash), P(now), P(now - IdleLength))],
             row => user = new SignedInUser(tenant, new(row.GetGuid(0)), EnumText<UserRole>.Parse(row.GetString(1)), row.GetString(2)), cancellationToken);
         return user;
     }
@@ -98,18 +138,78 @@ public sealed class SignIn
     /// <summary>Ends the session; nothing happens if it had ended.</summary>
     public async Task SignOutAsync(string token, CancellationToken cancellationToken = default)
     {
-        if (TryRead(token, out var tenant, out var hash))
+        if (SecretToken.TryRead(token, out var tenant, out var hash))
             await app.TransactAsync(tenant.ToString(),
                 [new Statement("delete from flowstone.user_sessions where tenant_id = $1 and token_hash = $2", P(tenant), P(hash))], read: null, cancellationToken);
     }
 
-    static bool TryRead(string token, out Id<Tenant> tenant, out byte[] hash)
+    /// <summary>Sets a new password and ends all sessions of the user; the answer is a new one.</summary>
+    /// <returns>Null if the current password is wrong.</returns>
+    /// <exception cref="TooManyAttemptsException">The password was not looked at.</exception>
+    /// <exception cref="InvalidInputException">The new password is too short, too long, or the old one.</exception>
+    public async Task<NewSession?> ChangePasswordAsync(SignedInUser who, string current, string password, SignInSource? source = null, CancellationToken cancellationToken = default)
     {
-        Span<byte> bytes = stackalloc byte[16 + SecretBytes];
-        var read = Base64Url.DecodeFromChars(token, bytes, out _, out var length) == OperationStatus.Done && length == bytes.Length; // TryDecode… throws
-        (tenant, hash) = read ? (new Id<Tenant>(new Guid(bytes[..16])), Hash(bytes)) : (default, []);
-        return read;
+        source ??= new();
+        if (current.Length > LongestPassword)
+            return null;
+        var hash = HashPassword(password);
+        var (account, tenant, user) = await FindAccountAsync(who.Email, cancellationToken);
+        if (tenant != who.TenantId || user != who.UserId)
+            return null;   // the address was changed meanwhile
+        var attempt = await LoginAttempts.TakeAsync(app, tenant, account, user, source, clock.Now(), cancellationToken);
+        if (hasher.VerifyHashedPassword(hasher, attempt.PasswordHash ?? nobody, current) == PasswordVerificationResult.Failed || attempt.PasswordHash is null)
+            return null;
+        if (current == password)
+            throw new InvalidInputException("password", "is the old one.");
+        return await OpenAsync(tenant, who.UserId, source with { Device = attempt.KnownDevice ? source.Device : null },
+            [.. LoginAttempts.Succeeded(tenant, account, attempt), SetHash(tenant, who.UserId, hash), .. EndAll(tenant, who.UserId)], cancellationToken);
     }
 
-    static byte[] Hash(ReadOnlySpan<byte> token) => SHA256.HashData(token[16..]);
+    /// <summary>Sets a new password by a token of <see cref="UserRepository.CreateTokenAsync"/>, and ends all sessions of the user, who then signs in with it.</summary>
+    /// <returns>False if the token is nobody's, was used, replaced, or has expired.</returns>
+    /// <exception cref="InvalidInputException">The password is too short or too long; the token stays good.</exception>
+    public async Task<bool> ResetPasswordAsync(string token, string password, CancellationToken cancellationToken = default)
+    {
+        const string Reset = """
+            with who as (
+                delete from flowstone.user_tokens where tenant_id = $1 and token_hash = $2 and purpose = 'RESET_PASSWORD' and expires_at > $3 returning user_id),
+            password as (update flowstone.user_logins l set password_hash = $4 from who where l.tenant_id = $1 and l.user_id = who.user_id),
+            sessions as (delete from flowstone.user_sessions s using who where s.tenant_id = $1 and s.user_id = who.user_id)
+            select 1 from who
+            """;
+        return await RedeemAsync(Reset, token, [P(HashPassword(password))], cancellationToken);
+    }
+
+    /// <summary>Notes that the user reads mail at their address, by a token of <see cref="UserRepository.CreateTokenAsync"/>; who waited for that is active then.</summary>
+    /// <returns>False if the token is nobody's, was used, replaced, or has expired.</returns>
+    public async Task<bool> VerifyEmailAsync(string token, CancellationToken cancellationToken = default)
+    {
+        const string Verify = """
+            with who as (
+                delete from flowstone.user_tokens where tenant_id = $1 and token_hash = $2 and purpose = 'VERIFY_EMAIL' and expires_at > $3 returning user_id)
+            update flowstone.users u set email_verified_at = $3, updated_at = $3, status = case u.status when 'PENDING_VERIFICATION' then 'ACTIVE' else u.status end
+              from who where u.tenant_id = $1 and u.id = who.user_id returning 1
+            """;
+        return await RedeemAsync(Verify, token, [], cancellationToken);
+    }
+
+    /// <summary>In one transaction with what the token is for. Whoever comes second gets nothing.</summary>
+    async Task<bool> RedeemAsync(string statement, string token, NpgsqlParameter[] more, CancellationToken cancellationToken)
+    {
+        if (!SecretToken.TryRead(token, out var tenant, out var hash))
+            return false;
+        var redeemed = false;
+        await app.TransactAsync(tenant.ToString(), [new Statement(statement, [P(tenant), P(hash), P(clock.Now()), .. more])], _ => redeemed = true, cancellationToken);
+        return redeemed;
+    }
+
+    static Statement SetHash(Id<Tenant> tenant, Id<User> user, string hash)
+        => new("update flowstone.user_logins set password_hash = $3 where tenant_id = $1 and user_id = $2", P(tenant), P(user), P(hash));
+
+    // Whoever had the old password may have any of them.
+    static Statement[] EndAll(Id<Tenant> tenant, Id<User> user) =>
+    [
+        new("delete from flowstone.user_sessions where tenant_id = $1 and user_id = $2", P(tenant), P(user)),
+        new("delete from flowstone.user_tokens where tenant_id = $1 and user_id = $2 and purpose = 'RESET_PASSWORD'", P(tenant), P(user)),
+    ];
 }

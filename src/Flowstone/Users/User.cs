@@ -123,26 +123,3 @@ sealed class UserEmailMapping : IEntityTypeConfiguration<UserEmail>
         email.HasIndex(e => new { e.TenantId, e.UserId }).HasDatabaseName("ix_user_emails_by_user");
     }
 }
-
-/// <summary>A signed-in device. The token is <c>tenant.secret</c>; only the secret's hash is kept.</summary>
-sealed record UserSession : ITenantOwned
-{
-    public required Id<Tenant> TenantId { get; init; }
-    public required byte[] TokenHash { get; init; }
-    public required Id<User> UserId { get; init; }
-    public required DateTimeOffset CreatedAt { get; init; }
-    public required DateTimeOffset ExpiresAt { get; init; }
-}
-
-sealed class UserSessionMapping : IEntityTypeConfiguration<UserSession>
-{
-    public void Configure(EntityTypeBuilder<UserSession> session)
-    {
-        session.ToTable("user_sessions");
-        session.HasKey(s => new { s.TenantId, s.TokenHash });
-        session.HasOne<User>().WithMany().HasForeignKey(s => new { s.TenantId, s.UserId }).OnDelete(DeleteBehavior.Cascade);
-
-        // Deleting a user, and signing out all their devices.
-        session.HasIndex(s => new { s.TenantId, s.UserId }).HasDatabaseName("ix_user_sessions_by_user");
-    }
-}

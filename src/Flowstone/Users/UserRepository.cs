@@ -121,7 +121,7 @@ public sealed class UserRepository
         [
             (LockAdministrators, []),
             ($"""
-             update flowstone.users u set email = coalesce($3, email), first_name = coalesce($4, first_name), last_name = coalesce($5, last_name),
+             update flowstone.users u set email = coalesce($3, email), email_verified_at = case when $3 is null then email_verified_at end, first_name = coalesce($4, first_name), last_name = coalesce($5, last_name),
                     role = coalesce($6, role), status = coalesce($7, status), time_zone = coalesce($8, time_zone),
                     language = coalesce($9, language), preferences = coalesce($10, preferences), updated_at = $11
               where tenant_id = $1 and id = $2 and ((coalesce($6, 'ADMIN') = 'ADMIN' and coalesce($7, 'ACTIVE') = 'ACTIVE') or {AnotherAdministrator})
@@ -130,10 +130,11 @@ public sealed class UserRepository
               P(changes.Role is { } role ? EnumText<UserRole>.Of(role) : null), P(changes.Status is { } status ? EnumText<UserStatus>.Of(status) : null),
               P(changes.TimeZone), P(changes.Language), Json(changes.Preferences is { } preferences ? JsonBytes.Of(preferences) : null), P(clock.Now())]),
         ];
-        if (changes.Status is not (null or UserStatus.Active))
+        if (changes.Status is not (null or UserStatus.Active) || changes.Role is not null)
             statements.Add(("delete from flowstone.user_sessions where tenant_id = $1 and user_id = $2", [P(id)]));   // or a later ACTIVE would open them again
         if (changes.Email is { } email)
         {
+            statements.Add(("delete from flowstone.user_tokens where tenant_id = $1 and user_id = $2", [P(id)]));   // they were sent to the old one
             statements.Add(("delete from flowstone.user_emails where tenant_id = $1 and user_id = $2", [P(id)]));
             statements.Add(("""
                 insert into flowstone.user_emails (tenant_id, user_id, email_hash)
@@ -144,6 +145,31 @@ public sealed class UserRepository
             throw await FindAsync(id, cancellationToken) is null ? new NotFoundException("User", id) : LastAdministrator();
         return await FindAsync(id, cancellationToken) ?? throw new NotFoundException("User", id);
     }
+
+    /// <summary>Makes a token to be sent to the user's address, for <see cref="SignIn.VerifyEmailAsync"/> or <see cref="SignIn.ResetPasswordAsync"/>. It replaces an earlier one.</summary>
+    /// <returns>A secret: only its hash is stored.</returns>
+    /// <exception cref="NotFoundException">This tenant has no such user.</exception>
+    /// <exception cref="AccessDeniedException">Only administrators may, and the platform, which sends it.</exception>
+    public async Task<string> CreateTokenAsync(Id<User> id, TokenPurpose purpose, CancellationToken cancellationToken = default)
+    {
+        await access.RequireAdministratorAsync(cancellationToken);
+        const string Replace = "delete from flowstone.user_tokens where tenant_id = $1 and user_id = $2 and (purpose = $3 or expires_at <= $4)";
+        const string Create = """
+            insert into flowstone.user_tokens (tenant_id, token_hash, user_id, purpose, created_at, expires_at)
+            select tenant_id, $3, id, $4, $5, $6 from flowstone.users where tenant_id = $1 and id = $2
+            """;
+        var (token, hash) = SecretToken.New(database.TenantId);
+        var now = clock.Now();
+        var created = await database.ExecuteAsync(
+        [
+            (Replace, [P(id), P(EnumText<TokenPurpose>.Of(purpose)), P(now)]),
+            (Create, [P(id), P(hash), P(EnumText<TokenPurpose>.Of(purpose)), P(now), P(now + Lifetime(purpose))]),
+        ], cancellationToken);
+        return created[1] == 1 ? token : throw new NotFoundException("User", id);
+    }
+
+    /// <summary>How long a token is good.</summary>
+    public static TimeSpan Lifetime(TokenPurpose purpose) => purpose == TokenPurpose.ResetPassword ? TimeSpan.FromHours(1) : TimeSpan.FromDays(1);
 
     /// <summary>Gives a password to a user who has none.</summary>
     /// <param name="hash">Of <see cref="SignIn.HashPassword"/>.</param>

@@ -40,7 +40,7 @@ public sealed class TestServer(TestDatabase database) : IAsyncDisposable
     {
         tenant ??= await database.NewTenantAsync();
         var user = await tenant.Scope.Users.CreateAsync(new NewUser { Email = $"{Path.GetRandomFileName()}@example.com", Role = role });
-        var token = await tenant.Store.SignIn.OpenAsync(tenant.Id, user.Id);
+        var token = (await tenant.Store.SignIn.OpenAsync(tenant.Id, user.Id)).Token;
         var http = await AnonymousAsync();
         http.DefaultRequestHeaders.Authorization = new AuthenticationHeaderValue("Bearer", token);
         return new TestClient(http, tenant, user, token);

@@ -737,6 +737,38 @@ namespace Flowstone.Data.Migrations
                         });
                 });
 
+            modelBuilder.Entity("Flowstone.Users.LoginFailure", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<byte[]>("Account")
+                        .HasColumnType("bytea")
+                        .HasColumnName("account");
+
+                    b.Property<byte[]>("Source")
+                        .HasColumnType("bytea")
+                        .HasColumnName("source");
+
+                    b.Property<DateTimeOffset>("At")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("at");
+
+                    b.Property<int>("Failures")
+                        .HasColumnType("integer")
+                        .HasColumnName("failures");
+
+                    b.Property<DateTimeOffset>("RetryAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("retry_at");
+
+                    b.HasKey("TenantId", "Account", "Source")
+                        .HasName("pk_login_failures");
+
+                    b.ToTable("login_failures", "flowstone");
+                });
+
             modelBuilder.Entity("Flowstone.Users.Team", b =>
                 {
                     b.Property<Guid>("TenantId")
@@ -885,6 +917,30 @@ namespace Flowstone.Data.Migrations
                         });
                 });
 
+            modelBuilder.Entity("Flowstone.Users.UserDevice", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("UserId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("user_id");
+
+                    b.Property<byte[]>("DeviceHash")
+                        .HasColumnType("bytea")
+                        .HasColumnName("device_hash");
+
+                    b.Property<DateTimeOffset>("LastUsedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("last_used_at");
+
+                    b.HasKey("TenantId", "UserId", "DeviceHash")
+                        .HasName("pk_user_devices");
+
+                    b.ToTable("user_devices", "flowstone");
+                });
+
             modelBuilder.Entity("Flowstone.Users.UserEmail", b =>
                 {
                     b.Property<byte[]>("EmailHash")
@@ -942,6 +998,16 @@ namespace Flowstone.Data.Migrations
                         .HasColumnType("bytea")
                         .HasColumnName("token_hash");
 
+                    b.Property<string>("Address")
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("address");
+
+                    b.Property<string>("Agent")
+                        .HasMaxLength(500)
+                        .HasColumnType("character varying(500)")
+                        .HasColumnName("agent");
+
                     b.Property<DateTimeOffset>("CreatedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("created_at");
@@ -949,6 +1015,10 @@ namespace Flowstone.Data.Migrations
                     b.Property<DateTimeOffset>("ExpiresAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("expires_at");
+
+                    b.Property<DateTimeOffset>("LastUsedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("last_used_at");
 
                     b.Property<Guid>("UserId")
                         .HasColumnType("uuid")
@@ -961,6 +1031,46 @@ namespace Flowstone.Data.Migrations
                         .HasDatabaseName("ix_user_sessions_by_user");
 
                     b.ToTable("user_sessions", "flowstone");
+                });
+
+            modelBuilder.Entity("Flowstone.Users.UserToken", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<byte[]>("TokenHash")
+                        .HasColumnType("bytea")
+                        .HasColumnName("token_hash");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<DateTimeOffset>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
+
+                    b.Property<string>("Purpose")
+                        .IsRequired()
+                        .HasMaxLength(24)
+                        .HasColumnType("character varying(24)")
+                        .HasColumnName("purpose");
+
+                    b.Property<Guid>("UserId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("user_id");
+
+                    b.HasKey("TenantId", "TokenHash")
+                        .HasName("pk_user_tokens");
+
+                    b.HasIndex("TenantId", "UserId")
+                        .HasDatabaseName("ix_user_tokens_by_user");
+
+                    b.ToTable("user_tokens", "flowstone", t =>
+                        {
+                            t.HasCheckConstraint("ck_user_tokens_purpose", "purpose in ('VERIFY_EMAIL', 'RESET_PASSWORD')");
+                        });
                 });
 
             modelBuilder.Entity("Flowstone.Workflows.Workflow", b =>
@@ -1186,6 +1296,16 @@ namespace Flowstone.Data.Migrations
                         .HasConstraintName("fk_users_tenants");
                 });
 
+            modelBuilder.Entity("Flowstone.Users.UserDevice", b =>
+                {
+                    b.HasOne("Flowstone.Users.User", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "UserId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_user_devices_users");
+                });
+
             modelBuilder.Entity("Flowstone.Users.UserLogin", b =>
                 {
                     b.HasOne("Flowstone.Users.User", null)
@@ -1204,6 +1324,16 @@ namespace Flowstone.Data.Migrations
                         .OnDelete(DeleteBehavior.Cascade)
                         .IsRequired()
                         .HasConstraintName("fk_user_sessions_users");
+                });
+
+            modelBuilder.Entity("Flowstone.Users.UserToken", b =>
+                {
+                    b.HasOne("Flowstone.Users.User", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "UserId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_user_tokens_users");
                 });
 
             modelBuilder.Entity("Flowstone.Workflows.Workflow", b =>

@@ -1,0 +1,126 @@
+using System.Security.Cryptography;
+using System.Text;
+using Flowstone.Data;
+using Flowstone.Tenancy;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Metadata.Builders;
+using static Flowstone.Data.Sql;
+
+namespace Flowstone.Users;
+
+/// <summary>Where a sign-in comes from, as far as the caller knows.</summary>
+/// <param name="Address">The network address; of IPv6 the first 64 bits count.</param>
+/// <param name="Agent">What the client calls itself; kept with the session for the list of devices.</param>
+/// <param name="Device">What an earlier sign-in from there was given as <see cref="NewSession.Device"/>.</param>
+public sealed record SignInSource(string? Address = null, string? Agent = null, string? Device = null)
+{
+    internal const int MaxAgentLength = 500;
+
+    /// <summary>What counts as one place.</summary>
+    internal string Place => System.Net.IPAddress.TryParse(Address, out var address)
+        ? address.IsIPv4MappedToIPv6 ? address.MapToIPv4().ToString()
+            : address.AddressFamily == System.Net.Sockets.AddressFamily.InterNetworkV6 ? Convert.ToHexString(address.GetAddressBytes().AsSpan(0, 8)) : address.ToString()
+        : Address ?? "";
+}
+
+/// <summary>Too many passwords were tried: not even the right one is looked at before <see cref="RetryAfter"/>.</summary>
+public sealed class TooManyAttemptsException(TimeSpan retryAfter)
+    : FlowstoneException($"Too many attempts to sign in. Try again in {Math.Max(1, (int)Math.Ceiling(retryAfter.TotalSeconds))} seconds, or from a device that you have signed in from before.")
+{
+    public TimeSpan RetryAfter => retryAfter;
+}
+
+/// <summary>
+/// Failed sign-ins of one address from one place. Addresses that are nobody's have them too, under the tenant of zeros, or the answer would
+/// tell who is there. Without a foreign key for that reason.
+/// </summary>
+sealed record LoginFailure : ITenantOwned
+{
+    public required Id<Tenant> TenantId { get; init; }
+
+    /// <summary>The hash of the e-mail address.</summary>
+    public required byte[] Account { get; init; }
+
+    /// <summary>The hash of the place or of the device; empty for all places together.</summary>
+    public required byte[] Source { get; init; }
+
+    public required int Failures { get; init; }
+
+    /// <summary>When the last one was; for all places together, when they began to be counted.</summary>
+    public required DateTimeOffset At { get; init; }
+
+    public required DateTimeOffset RetryAt { get; init; }
+}
+
+sealed class LoginFailureMapping : IEntityTypeConfiguration<LoginFailure>
+{
+    public void Configure(EntityTypeBuilder<LoginFailure> failure)
+    {
+        failure.ToTable("login_failures");
+        failure.HasKey(f => new { f.TenantId, f.Account, f.Source });
+    }
+}
+
+/// <summary>
+/// Counts an attempt before the password is looked at, by one statement: so parallel guesses are counted, and none is looked at once the
+/// lock stands. A place that fails 5 times is locked for half an hour, after growing delays; a device from which the user has signed in
+/// counts for itself, so nobody can lock the user out of it. All unknown places together have 100 attempts an hour.
+/// </summary>
+static class LoginAttempts
+{
+    // $3 is the user, null if nobody; $4 and $5 the hashes of device and place.
+    const string Take = """
+        with known as materialized (select 1 from flowstone.user_devices d where d.tenant_id = $1 and d.user_id = $3 and d.device_hash = $4),
+        place as materialized (select case when exists (select from known) then $4 else $5 end as source),
+        attempt as (
+            insert into flowstone.login_failures as f (tenant_id, account, source, failures, at, retry_at) select $1, $2, place.source, 1, $6, $6 from place
+            on conflict (tenant_id, account, source) do update
+                  set failures = case when f.at <= $6 - interval '30 minutes' then 1 else f.failures + 1 end, at = $6,
+                      retry_at = $6 + case case when f.at <= $6 - interval '30 minutes' then 1 else f.failures + 1 end
+                          when 1 then interval '0' when 2 then interval '0' when 3 then interval '1 second' when 4 then interval '3 seconds' else interval '30 minutes' end
+                where f.retry_at <= $6
+            returning f.source),
+        everywhere as (
+            insert into flowstone.login_failures as f (tenant_id, account, source, failures, at, retry_at)
+            select $1, $2, ''::bytea, 1, $6, $6 from attempt where not exists (select from known)
+            on conflict (tenant_id, account, source) do update
+                  set failures = case when f.at <= $6 - interval '1 hour' then 1 else f.failures + 1 end, at = case when f.at <= $6 - interval '1 hour' then $6 else f.at end,
+                      retry_at = case when f.at > $6 - interval '1 hour' and f.failures >= 99 then f.at + interval '1 hour' else $6 end
+                where f.retry_at <= $6
+            returning 1)
+        select exists (select from attempt) and (exists (select from known) or exists (select from everywhere)), place.source, exists (select from known),
+               (select max(f.retry_at) from flowstone.login_failures f where f.tenant_id = $1 and f.account = $2 and f.source in (place.source, ''::bytea)),
+               (select l.password_hash from flowstone.user_logins l join flowstone.users u on u.tenant_id = l.tenant_id and u.id = l.user_id
+                 where l.tenant_id = $1 and l.user_id = $3 and u.status = 'ACTIVE')
+          from place
+        """;
+
+    // After the right password: the attempt was none.
+    const string Clear = "delete from flowstone.login_failures where tenant_id = $1 and account = $2 and source = $3";
+    const string Uncount = "update flowstone.login_failures set failures = failures - 1 where tenant_id = $1 and account = $2 and source = ''::bytea and failures > 0 and not $3";
+
+    public readonly record struct Attempt(byte[] Source, bool KnownDevice, string? PasswordHash);
+
+    /// <exception cref="TooManyAttemptsException">The password must not be looked at.</exception>
+    public static async Task<Attempt> TakeAsync(
+        Database app, Id<Tenant> tenant, byte[] account, Id<User>? user, SignInSource source, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        Attempt? attempt = null;
+        DateTimeOffset? retryAt = null;
+        await app.TransactAsync(tenant.ToString(),
+            [new Statement(Take, P(tenant), P(account), P(user), P(DeviceHash(source)), P(Hash("place", source.Place)), P(now))], row =>
+            {
+                retryAt = row.Get<DateTimeOffset?>(3);
+                if (row.GetBoolean(0))
+                    attempt = new(row.GetFieldValue<byte[]>(1), row.GetBoolean(2), row.Get<string>(4));
+            }, cancellationToken);
+        return attempt ?? throw new TooManyAttemptsException((retryAt ?? now) - now);
+    }
+
+    public static IEnumerable<Statement> Succeeded(Id<Tenant> tenant, byte[] account, Attempt attempt) =>
+        [new(Clear, P(tenant), P(account), P(attempt.Source)), new(Uncount, P(tenant), P(account), P(attempt.KnownDevice))];
+
+    public static byte[]? DeviceHash(SignInSource source) => source.Device is { Length: > 0 and <= 100 } device ? Hash("device", device) : null;
+
+    static byte[] Hash(string kind, string text) => SHA256.HashData(Encoding.UTF8.GetBytes($"{kind}:{text}"));
+}
