@@ -47,7 +47,8 @@ static partial class ErrorResponses
         RequestRefusedException e => e.Problem,
         InvalidInputException e => Invalid(e.Errors),
         NotFoundException e => Problem(404, "not-found", "Not found", e.Message),
-        TooManyAttemptsException e => TooManyAttempts(e),
+        TooManyAttemptsException e => Later("too-many-attempts", "Too many attempts", e.Message, e.RetryAfter),
+        RateLimitException e => Later("rate-limit", "Rate limit", e.Message, e.RetryAfter),
         AccessDeniedException e => Problem(403, "forbidden", "Forbidden", e.Message),
         ConflictException e => Problem(409, "conflict", "Conflict", e.Message),
         PayloadDamagedException e => Problem(500, "payload-damaged", "Payload damaged", e.Message),
@@ -80,10 +81,10 @@ static partial class ErrorResponses
     public static RequestRefusedException SignInFailed()
         => new(Problem(401, "sign-in-failed", "Sign-in failed", "The e-mail address or the password is wrong, or the account is not active."));
 
-    static ProblemDetails TooManyAttempts(TooManyAttemptsException error)
+    static ProblemDetails Later(string code, string title, string message, TimeSpan retryAfter)
     {
-        var problem = Problem(429, "too-many-attempts", "Too many attempts", error.Message);
-        problem.Extensions["retryAfterMs"] = (long)error.RetryAfter.TotalMilliseconds;
+        var problem = Problem(429, code, title, message);
+        problem.Extensions["retryAfterMs"] = (long)retryAfter.TotalMilliseconds;
         return problem;
     }
 

@@ -64,6 +64,7 @@ public static class FlowstoneServer
         api.MapAuth();
         api.MapUsers();
         api.MapTeams();
+        api.MapApiKeys();
         api.MapWorkflows();
         api.MapShares();
         api.MapExecutions();

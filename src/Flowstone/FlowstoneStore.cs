@@ -37,6 +37,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
         writes = new GroupCommit(new Database(this.writing, TenantPolicies.AppRole), clock, writers, news.Add);
         Tenants = new TenantDirectory(app, worker, clock);
         SignIn = new SignIn(app, clock);
+        ApiKeys = new ApiKeys(app, clock);
         payloads = new PayloadStore(app, clock, this.settings);
         PayloadSweeper = payloads.Sweeper(Tenants);
         Statistics = new StatisticsFold(app, Tenants);
@@ -53,6 +54,9 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     /// <summary>Turns an e-mail address and a password into a session, and a session's token into its user.</summary>
     public SignIn SignIn { get; }
+
+    /// <summary>Knows users by their API keys, and how often each may be used.</summary>
+    public ApiKeys ApiKeys { get; }
 
     /// <summary>Hands out executions to workers and takes back what they did, for all tenants.</summary>
     public ExecutionQueue Queue { get; }

@@ -1,3 +1,4 @@
+using System.Security.Claims;
 using Flowstone.Users;
 using Microsoft.AspNetCore.Authentication;
 using Microsoft.AspNetCore.Authorization;
@@ -13,12 +14,20 @@ static class Access
     /// <summary>The policy of what every role may do, even if it is no reading: signing out.</summary>
     public const string Everybody = "everybody";
 
+    /// <summary>The policy of what a user does in person, not by a key.</summary>
+    public const string InPerson = "in person";
+
+    /// <summary>The policy of whoever claims executions: a key for that, or an administrator.</summary>
+    public const string Work = "work";
+
     public static void AddSessionAuthentication(this IServiceCollection services)
     {
         services.AddAuthentication(SessionAuthentication.SchemeName).AddScheme<AuthenticationSchemeOptions, SessionAuthentication>(SessionAuthentication.SchemeName, null);
         services.AddAuthorizationBuilder()
-            .AddPolicy(Administrators, policy => policy.RequireRole(Choice.Text(UserRole.Admin)))
+            .AddPolicy(Administrators, policy => policy.RequireAssertion(context => IsAdministrator(context.User)))
             .AddPolicy(Everybody, policy => policy.RequireAuthenticatedUser())
+            .AddPolicy(InPerson, policy => policy.RequireAuthenticatedUser().RequireAssertion(context => context.User.ApiKey is null))
+            .AddPolicy(Work, policy => policy.RequireAssertion(context => context.User.ApiKey?.MayWork ?? IsAdministrator(context.User)))
             .SetDefaultPolicy(Users)
             .SetFallbackPolicy(Users);
         services.AddHttpContextAccessor();
@@ -27,6 +36,9 @@ static class Access
         services.AddSingleton<SignInLinks>();
         services.AddSingleton<LoginThrottle>();
     }
+
+    static bool IsAdministrator(ClaimsPrincipal user)
+        => user.IsInRole(Choice.Text(UserRole.Admin)) && (user.ApiKey is not { } key || key.Scopes.Contains(ApiScope.Admin));
 
     static AuthorizationPolicy Users => new AuthorizationPolicyBuilder()
         .RequireAuthenticatedUser()

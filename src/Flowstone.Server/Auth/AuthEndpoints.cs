@@ -32,9 +32,9 @@ static class AuthEndpoints
         auth.MapPost("/password/reset", ResetPassword).AllowAnonymous();
         auth.MapPost("/verify-email", VerifyEmail).AllowAnonymous();
         auth.MapGet("/me", Me);
-        auth.MapGet("/sessions", Sessions);
+        auth.MapGet("/sessions", Sessions).RequireAuthorization(Access.InPerson);
 
-        var own = auth.MapGroup("").RequireAuthorization(Access.Everybody);
+        var own = auth.MapGroup("").RequireAuthorization(Access.InPerson);
         own.MapPost("/logout", Logout);
         own.MapPost("/password", ChangePassword);
         own.MapDelete("/sessions/{id}", Revoke);

@@ -11,7 +11,7 @@ static class CrossSiteGuard
 
     static bool IsAllowed(HttpRequest request)
     {
-        if (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method) || HttpMethods.IsOptions(request.Method) || SessionToken.IsBearer(request))
+        if (HttpMethods.IsGet(request.Method) || HttpMethods.IsHead(request.Method) || HttpMethods.IsOptions(request.Method) || SessionToken.IsBearer(request) || SessionToken.FindKey(request) is not null)
             return true;
         if (request.Headers["Sec-Fetch-Site"].ToString() is { Length: > 0 } site)
             return site == "same-origin";

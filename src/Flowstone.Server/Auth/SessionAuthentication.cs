@@ -8,7 +8,7 @@ using Microsoft.Extensions.Options;
 
 namespace Flowstone.Server.Auth;
 
-/// <summary>Knows the user by a session's token: a bearer token, or the console's cookie.</summary>
+/// <summary>Knows the user by an API key, or by a session's token: a bearer token, or the console's cookie.</summary>
 sealed class SessionAuthentication(
     IOptionsMonitor<AuthenticationSchemeOptions> options, ILoggerFactory logger, UrlEncoder encoder, FlowstoneStore store)
     : AuthenticationHandler<AuthenticationSchemeOptions>(options, logger, encoder)
@@ -20,10 +20,18 @@ sealed class SessionAuthentication(
     protected override async Task<AuthenticateResult> HandleAuthenticateAsync()
     {
         // Where nobody need be known, nobody is looked up: health answers without the database.
-        if (Context.GetEndpoint()?.Metadata.GetMetadata<IAllowAnonymous>() is not null || SessionToken.Find(Request) is not { } token)
+        if (Context.GetEndpoint()?.Metadata.GetMetadata<IAllowAnonymous>() is not null)
             return AuthenticateResult.NoResult();
-        if (await store.SignIn.FindAsync(token, Context.RequestAborted) is not { } user)
-            return AuthenticateResult.Fail("The session has ended.");
+        if (SessionToken.FindKey(Request) is { } key)
+            return await store.ApiKeys.FindAsync(key, Context.RequestAborted) is { } found
+                ? Success(found.User, found) : AuthenticateResult.Fail("The API key is nobody's, or has expired.");
+        if (SessionToken.Find(Request) is not { } token)
+            return AuthenticateResult.NoResult();
+        return await store.SignIn.FindAsync(token, Context.RequestAborted) is { } user ? Success(user, null) : AuthenticateResult.Fail("The session has ended.");
+    }
+
+    static AuthenticateResult Success(SignedInUser user, ApiKeyUser? key)
+    {
         var identity = new ClaimsIdentity(
         [
             new(TenantClaim, user.TenantId.ToString()),
@@ -31,7 +39,7 @@ sealed class SessionAuthentication(
             new(ClaimTypes.Role, Choice.Text(user.Role)),
             new(ClaimTypes.Name, user.Email),
         ], SchemeName);
-        return AuthenticateResult.Success(new AuthenticationTicket(new ClaimsPrincipal(identity), SchemeName));
+        return AuthenticateResult.Success(new AuthenticationTicket(new SignedInPrincipal(identity, user, key), SchemeName));
     }
 
     protected override Task HandleChallengeAsync(AuthenticationProperties properties)
@@ -48,17 +56,22 @@ sealed class SessionAuthentication(
 
     /// <summary>The repositories of whoever is signed in. The only way from a request to data.</summary>
     public static TenantScope OpenScope(FlowstoneStore store, ClaimsPrincipal principal)
-    {
-        var tenant = Id<Tenant>.Parse(principal.FindFirstValue(TenantClaim) ?? throw new InvalidOperationException("Nobody is signed in: the endpoint must not be anonymous."));
-        var role = Choice.Parse<UserRole>("role", principal.FindFirstValue(ClaimTypes.Role))!.Value;
-        return store.Tenant(tenant, Actor.User(new SignedInUser(tenant, principal.UserId, role, principal.FindFirstValue(ClaimTypes.Name)!)));
-    }
+        => principal is SignedInPrincipal { User: var user } who ? store.Tenant(user.TenantId, who.Key is { } key ? Actor.Key(key) : Actor.User(user))
+            : throw new InvalidOperationException("Nobody is signed in: the endpoint must not be anonymous.");
 }
 
-static class SignedInPrincipal
+/// <summary>Who is signed in, and by which key if not in person.</summary>
+sealed class SignedInPrincipal(ClaimsIdentity identity, SignedInUser user, ApiKeyUser? key) : ClaimsPrincipal(identity)
+{
+    public SignedInUser User => user;
+    public ApiKeyUser? Key => key;
+}
+
+static class SignedInClaims
 {
     extension(ClaimsPrincipal principal)
     {
-        public Id<User> UserId => Id<User>.Parse(principal.FindFirstValue(ClaimTypes.NameIdentifier)!);
+        public Id<User> UserId => ((SignedInPrincipal)principal).User.UserId;
+        public ApiKeyUser? ApiKey => (principal as SignedInPrincipal)?.Key;
     }
 }

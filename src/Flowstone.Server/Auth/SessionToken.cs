@@ -17,6 +17,9 @@ static class SessionToken
     public static bool IsBearer(HttpRequest request)
         => request.Headers.Authorization.ToString().StartsWith(Bearer, StringComparison.OrdinalIgnoreCase);
 
+    /// <summary>An API key rules over all else.</summary>
+    public static string? FindKey(HttpRequest request) => request.Headers["X-Api-Key"].ToString() is { Length: > 0 } key ? key : null;
+
     public static bool HasCookie(HttpRequest request) => request.Cookies.ContainsKey(Cookie);
 
     /// <summary>Where a sign-in comes from. The device's cookie outlives sessions: it keeps others' wrong passwords from locking the user out.</summary>

@@ -23,7 +23,7 @@ static class ConsoleEndpoints
         pages.MapGet("/workflows", (string? cursor) => Page<WorkflowsPage>(new { Cursor = cursor }));
         pages.MapGet("/executions/{id}", (Id<Execution> id) => Page<ExecutionPage>(new { Id = id }));
         pages.MapGet("/executions/{id}/payloads/{name}", (Id<Execution> id, string name) => Page<PayloadPage>(new { Id = id, Name = name }));
-        pages.MapPost("/sign-out", SignOut).RequireAuthorization(Access.Everybody);
+        pages.MapPost("/sign-out", SignOut).RequireAuthorization(Access.InPerson);
 
         pages.MapGet("/sign-in", SignInByLink).AllowAnonymous();
         pages.MapPost("/sign-in", SignInByForm).AllowAnonymous();

@@ -20,7 +20,7 @@ static class WorkEndpoints
 
     public static void MapWork(this IEndpointRouteBuilder app)
     {
-        var work = app.MapGroup("/work").WithTags("Work").RequireAuthorization(Access.Administrators);   // whoever works sees all that the tenant runs
+        var work = app.MapGroup("/work").WithTags("Work").RequireAuthorization(Access.Work);   // whoever works sees all that the tenant runs
         work.MapPost("/claim", Claim);
         work.MapPost("/renew", Renew);
         work.MapPost("/nodes", RecordNodes);

@@ -121,6 +121,32 @@ CREATE FUNCTION flowstone.partitions_until() RETURNS timestamp with time zone
          where n.nspname = 'flowstone' and p.relkind = 'p' group by p.oid) horizon
 $$;
 
+CREATE TABLE flowstone.api_key_uses (
+    tenant_id uuid NOT NULL,
+    key_id uuid NOT NULL,
+    hour timestamp with time zone NOT NULL,
+    taken integer NOT NULL
+);
+
+ALTER TABLE ONLY flowstone.api_key_uses FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.api_keys (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    name character varying(255) NOT NULL,
+    prefix character varying(16) NOT NULL,
+    scopes text[] NOT NULL,
+    rate_limit integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone,
+    last_used_at timestamp with time zone,
+    key_hash bytea NOT NULL,
+    CONSTRAINT ck_api_keys_scopes CHECK (((scopes <@ ARRAY['READ'::text, 'EXECUTE'::text, 'WRITE'::text, 'ADMIN'::text, 'WORK'::text]) AND (cardinality(scopes) > 0)))
+);
+
+ALTER TABLE ONLY flowstone.api_keys FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE flowstone.execution_attributes (
     tenant_id uuid NOT NULL,
     execution_id uuid NOT NULL,
@@ -482,6 +508,12 @@ ALTER TABLE ONLY flowstone.write_marks FORCE ROW LEVEL SECURITY;
 ALTER TABLE ONLY flowstone.schema_migrations
     ADD CONSTRAINT "PK_schema_migrations" PRIMARY KEY ("MigrationId");
 
+ALTER TABLE ONLY flowstone.api_key_uses
+    ADD CONSTRAINT pk_api_key_uses PRIMARY KEY (tenant_id, key_id);
+
+ALTER TABLE ONLY flowstone.api_keys
+    ADD CONSTRAINT pk_api_keys PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY flowstone.execution_attributes
     ADD CONSTRAINT pk_execution_attributes PRIMARY KEY (tenant_id, execution_id, name);
 
@@ -554,6 +586,8 @@ ALTER TABLE ONLY flowstone.workflows
 ALTER TABLE ONLY flowstone.write_marks
     ADD CONSTRAINT pk_write_marks PRIMARY KEY (tenant_id, group_id);
 
+CREATE INDEX ix_api_keys_by_user ON flowstone.api_keys USING btree (tenant_id, user_id);
+
 CREATE INDEX ix_execution_attributes_by_value ON ONLY flowstone.execution_attributes USING btree (tenant_id, workflow_id, name, value, execution_id DESC);
 
 CREATE INDEX ix_execution_keys_expired ON flowstone.execution_keys USING btree (expires_at);
@@ -596,9 +630,17 @@ CREATE INDEX ix_workflows_by_team ON flowstone.workflows USING btree (tenant_id,
 
 CREATE INDEX ix_workflows_public ON flowstone.workflows USING btree (tenant_id, id) WHERE ((visibility)::text = 'PUBLIC'::text);
 
+CREATE UNIQUE INDEX uq_api_keys_hash ON flowstone.api_keys USING btree (tenant_id, key_hash);
+
 CREATE UNIQUE INDEX uq_tenants_slug ON flowstone.tenants USING btree (slug);
 
 CREATE UNIQUE INDEX uq_workflows_import_key ON flowstone.workflows USING btree (tenant_id, import_key) WHERE (import_key IS NOT NULL);
+
+ALTER TABLE ONLY flowstone.api_key_uses
+    ADD CONSTRAINT fk_api_key_uses_api_keys FOREIGN KEY (tenant_id, key_id) REFERENCES flowstone.api_keys(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.api_keys
+    ADD CONSTRAINT fk_api_keys_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
 
 ALTER TABLE flowstone.executions
     ADD CONSTRAINT fk_executions_workflow_versions FOREIGN KEY (tenant_id, workflow_id, workflow_version) REFERENCES flowstone.workflow_versions(tenant_id, workflow_id, number);
@@ -645,6 +687,10 @@ ALTER TABLE ONLY flowstone.workflows
 ALTER TABLE ONLY flowstone.workflows
     ADD CONSTRAINT fk_workflows_users FOREIGN KEY (tenant_id, owner_id) REFERENCES flowstone.users(tenant_id, id);
 
+ALTER TABLE flowstone.api_key_uses ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.api_keys ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE flowstone.execution_attributes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.execution_deltas ENABLE ROW LEVEL SECURITY;
@@ -676,6 +722,10 @@ CREATE POLICY sign_in ON flowstone.user_emails FOR SELECT TO flowstone_owner USI
 ALTER TABLE flowstone.team_members ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.teams ENABLE ROW LEVEL SECURITY;
+
+CREATE POLICY tenant ON flowstone.api_key_uses USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
+CREATE POLICY tenant ON flowstone.api_keys USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.execution_attributes USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
@@ -775,6 +825,10 @@ GRANT ALL ON FUNCTION flowstone.lowest_id(at timestamp with time zone) TO flowst
 
 REVOKE ALL ON FUNCTION flowstone.partitions_until() FROM PUBLIC;
 GRANT ALL ON FUNCTION flowstone.partitions_until() TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.api_key_uses TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.api_keys TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_attributes TO flowstone_app;
 

@@ -58,8 +58,8 @@ sealed class AccessRule(TenantDatabase database, Actor actor, TimeProvider clock
         select w.id, 1 from flowstone.workflows w where w.tenant_id = {tenant} and w.visibility = 'PUBLIC'
         """;
 
-    /// <summary>What no share or team can go beyond; null where everything is allowed.</summary>
-    async ValueTask<AccessLevel?> LimitAsync(CancellationToken cancellationToken)
+    /// <summary>Whether the actor reaches all of the tenant, and what nothing can go beyond: of the role, and of the key that acts for the user.</summary>
+    async ValueTask<(bool All, AccessLevel Limit)> LimitAsync(CancellationToken cancellationToken)
     {
         if (!known)
         {
@@ -67,13 +67,13 @@ sealed class AccessRule(TenantDatabase database, Actor actor, TimeProvider clock
                 row => EnumText<UserRole>.Parse(row.GetString(0)), cancellationToken);
             (role, known) = (found is [var one] ? one : null, true);
         }
-        return (actor.UserId, role) switch
+        var limit = (actor.UserId, role) switch
         {
-            (null, _) or (_, UserRole.Admin) => null,
-            (_, UserRole.User) => AccessLevel.Admin,
+            (null, _) or (_, UserRole.Admin or UserRole.User) => AccessLevel.Admin,
             (_, UserRole.Viewer) => AccessLevel.Read,
             _ => AccessLevel.None,   // not there, or not active
         };
+        return (actor.UserId is null || role == UserRole.Admin, limit < actor.Limit ? limit : actor.Limit);
     }
 
     /// <exception cref="AccessDeniedException">Neither an administrator nor a job.</exception>
@@ -84,21 +84,21 @@ sealed class AccessRule(TenantDatabase database, Actor actor, TimeProvider clock
     }
 
     /// <summary>An administrator, or a job.</summary>
-    public async ValueTask<bool> IsAdministratorAsync(CancellationToken cancellationToken) => await LimitAsync(cancellationToken) is null;
+    public async ValueTask<bool> IsAdministratorAsync(CancellationToken cancellationToken) => await LimitAsync(cancellationToken) is (true, AccessLevel.Admin);
 
     /// <summary>For what needs no more than to be a user of the tenant, and not one who only reads.</summary>
     /// <exception cref="AccessDeniedException">The role does not allow it.</exception>
     public async ValueTask RequireAsync(AccessLevel needed, CancellationToken cancellationToken)
     {
-        if (await LimitAsync(cancellationToken) is { } limit && limit < needed)
+        if (await LimitAsync(cancellationToken) is var (_, limit) && limit < needed)
             throw Denied(needed, limit);
     }
 
-    /// <summary>A user's own affairs, and an administrator's.</summary>
+    /// <summary>A user's own affairs, and an administrator's. A key has none of its own.</summary>
     /// <exception cref="AccessDeniedException">It is somebody else's.</exception>
     public async ValueTask RequireSelfAsync(Id<User> user, CancellationToken cancellationToken)
     {
-        if (user != actor.UserId || await LimitAsync(cancellationToken) is AccessLevel.None)
+        if (user != actor.UserId || actor.Limit < AccessLevel.Admin || await LimitAsync(cancellationToken) is (_, AccessLevel.None))
             await RequireAdministratorAsync(cancellationToken);
     }
 
@@ -106,40 +106,40 @@ sealed class AccessRule(TenantDatabase database, Actor actor, TimeProvider clock
     /// <exception cref="AccessDeniedException">The actor knows of it, but may not do this.</exception>
     public async ValueTask RequireAsync(AccessLevel needed, Id<Workflow> workflow, CancellationToken cancellationToken)
     {
-        if (await LevelAsync(workflow, cancellationToken) is { } level && level < needed)
+        if (await LevelAsync(workflow, cancellationToken) is var level && level < needed)
             throw level < AccessLevel.View ? new NotFoundException("Workflow", workflow) : Denied(needed, level);
     }
 
     /// <inheritdoc cref="RequireAsync(AccessLevel, Id{Workflow}, CancellationToken)"/>
     public async ValueTask RequireAsync(AccessLevel needed, Id<Execution> execution, CancellationToken cancellationToken)
     {
-        if (await LevelAsync(execution, cancellationToken) is { } level && level < needed)
+        if (await LevelAsync(execution, cancellationToken) is var level && level < needed)
             throw level < AccessLevel.Read ? new NotFoundException("Execution", execution) : Denied(needed, level);
     }
 
     /// <summary>Whether the actor may know of it.</summary>
     public async ValueTask<bool> MayAsync(AccessLevel needed, Id<Workflow> workflow, CancellationToken cancellationToken)
-        => await LevelAsync(workflow, cancellationToken) is not { } level || level >= needed;
+        => await LevelAsync(workflow, cancellationToken) >= needed;
 
     /// <inheritdoc cref="MayAsync(AccessLevel, Id{Workflow}, CancellationToken)"/>
     public async ValueTask<bool> MayAsync(AccessLevel needed, Id<Execution> execution, CancellationToken cancellationToken)
-        => await LevelAsync(execution, cancellationToken) is not { } level || level >= needed;
+        => await LevelAsync(execution, cancellationToken) >= needed;
 
-    ValueTask<AccessLevel?> LevelAsync(Id<Workflow> workflow, CancellationToken cancellationToken)
+    ValueTask<AccessLevel> LevelAsync(Id<Workflow> workflow, CancellationToken cancellationToken)
         => LevelAsync($"select max(a.level) from ({Ways("$1", "$2", "$3")}) a where a.id = $4", P(workflow), cancellationToken);
 
     // An execution is its workflow's.
-    ValueTask<AccessLevel?> LevelAsync(Id<Execution> execution, CancellationToken cancellationToken)
+    ValueTask<AccessLevel> LevelAsync(Id<Execution> execution, CancellationToken cancellationToken)
         => LevelAsync($"""
             select max(a.level) from ({Ways("$1", "$2", "$3")}) a
              where a.id = (select e.workflow_id from flowstone.executions e where e.tenant_id = $1 and e.id = $4)
             """, P(execution), cancellationToken);
 
-    /// <returns>Null where everything is allowed.</returns>
-    async ValueTask<AccessLevel?> LevelAsync(string sql, NpgsqlParameter id, CancellationToken cancellationToken)
+    async ValueTask<AccessLevel> LevelAsync(string sql, NpgsqlParameter id, CancellationToken cancellationToken)
     {
-        if (await LimitAsync(cancellationToken) is not { } limit)
-            return null;
+        var (all, limit) = await LimitAsync(cancellationToken);
+        if (all || limit == AccessLevel.None)
+            return limit;
         var given = (await database.QueryAsync(sql, [P(actor.UserId), P(ExecutionRepository.DatabaseNow(clock)), id], row => (AccessLevel)row.Get<int>(0), cancellationToken)).Single();
         return given < limit ? given : limit;
     }
@@ -147,11 +147,13 @@ sealed class AccessRule(TenantDatabase database, Actor actor, TimeProvider clock
     /// <summary>Whether the actor has at least this role in the team; administrators have all.</summary>
     public async ValueTask<bool> MayAsync(TeamRole needed, Id<Team> team, CancellationToken cancellationToken)
     {
-        if (await LimitAsync(cancellationToken) is not { } limit)
-            return true;
+        var (all, limit) = await LimitAsync(cancellationToken);
+        var enough = limit >= (needed >= TeamRole.Member ? AccessLevel.Write : AccessLevel.Admin);
+        if (all || !enough)
+            return enough;
         var role = await database.QueryAsync("select role from flowstone.team_members where tenant_id = $1 and team_id = $2 and user_id = $3", [P(team), P(actor.UserId)],
             row => EnumText<TeamRole>.Parse(row.GetString(0)), cancellationToken);
-        return limit >= AccessLevel.Write && role is [var one] && one <= needed;   // the owner is the first
+        return role is [var one] && one <= needed;   // the owner is the first
     }
 
     /// <exception cref="AccessDeniedException">The actor has not that role in the team.</exception>
@@ -166,8 +168,8 @@ sealed class AccessRule(TenantDatabase database, Actor actor, TimeProvider clock
     public async ValueTask<(string Sql, NpgsqlParameter[] Parameters)> FilterAsync(AccessLevel needed, string column, int next, CancellationToken cancellationToken)
         => await LimitAsync(cancellationToken) switch
         {
-            null => ("", []),
-            { } limit when limit < needed => (" and false", []),
+            (_, var limit) when limit < needed => (" and false", []),
+            (true, _) => ("", []),
             _ => ($" and {column} in (select a.id from ({Ways("$1", $"${next}", $"${next + 1}")}) a where a.level >= {(int)needed})",
                 [P(actor.UserId), P(ExecutionRepository.DatabaseNow(clock))]),
         };
@@ -178,8 +180,8 @@ sealed class AccessRule(TenantDatabase database, Actor actor, TimeProvider clock
     public async ValueTask<Func<FlowstoneDb, IQueryable<Workflow>>> WorkflowsAsync(CancellationToken cancellationToken)
         => await LimitAsync(cancellationToken) switch
         {
-            null => db => db.Set<Workflow>(),
-            AccessLevel.None => db => db.Set<Workflow>().Where(w => false),
+            (_, AccessLevel.None) => db => db.Set<Workflow>().Where(w => false),
+            (true, _) => db => db.Set<Workflow>(),
             _ => db => db.Set<Workflow>().FromSqlRaw(Reachable, database.TenantId.Value, actor.UserId!.Value.Value, new NpgsqlParameter { Value = (object?)ExecutionRepository.DatabaseNow(clock) ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.TimestampTz }),
         };
 

@@ -15,6 +15,7 @@ public sealed class TenantScope
         var access = new AccessRule(database, actor, clock);
         Users = new UserRepository(database, access, clock);
         Sessions = new SessionRepository(database, access, clock);
+        ApiKeys = new ApiKeyRepository(database, access, clock);
         Teams = new TeamRepository(database, access, clock);
         Workflows = new WorkflowRepository(database, access, clock);
         Shares = new WorkflowShareRepository(database, access, clock);
@@ -30,6 +31,7 @@ public sealed class TenantScope
     /// <summary>The devices on which users are signed in.</summary>
     public SessionRepository Sessions { get; }
 
+    public ApiKeyRepository ApiKeys { get; }
     public TeamRepository Teams { get; }
     public WorkflowRepository Workflows { get; }
 

@@ -100,7 +100,7 @@ public sealed class EveryMethodTests(TestDatabase database)
     };
 
     /// <summary>One of each, none of which is the stranger's.</summary>
-    sealed record Things(TestTenant Tenant, User Owner, Team Team, Workflow Workflow, Execution Execution, string DedupKey, User Other, Id<Session> Session,
+    sealed record Things(TestTenant Tenant, User Owner, Team Team, Workflow Workflow, Execution Execution, string DedupKey, User Other, Id<Session> Session, Id<ApiKey> Key,
         TenantScope Stranger, TenantScope Suspended, TenantScope Viewer, TenantScope Administrator)
     {
         public static async Task<Things> MakeAsync(TestTenant tenant)
@@ -122,7 +122,8 @@ public sealed class EveryMethodTests(TestDatabase database)
             var administrator = await UserAsync(UserRole.Admin);
             await tenant.Scope.Users.UpdateAsync(suspended.Id, new() { Status = UserStatus.Suspended });
             var session = SessionRepository.Of((await tenant.Store.SignIn.OpenAsync(tenant.Id, other.Id)).Token)!.Value;
-            return new(tenant, owner, team, workflow, execution, "key", other, session,
+            var key = await tenant.Scope.ApiKeys.CreateAsync(other.Id, new() { Name = "Key", Scopes = [ApiScope.Read] });
+            return new(tenant, owner, team, workflow, execution, "key", other, session, key.Stored.Id,
                 As((await UserAsync(UserRole.User)).Id), As(suspended.Id), As(viewer.Id), As(administrator.Id));
 
             Task<User> UserAsync(UserRole role) => tenant.Scope.Users.CreateAsync(new NewUser { Email = $"{Path.GetRandomFileName()}@example.com", Role = role });
@@ -143,6 +144,8 @@ public sealed class EveryMethodTests(TestDatabase database)
                 (_, _) when type == typeof(Id<Execution>) => Execution.Id,
                 (_, _) when type == typeof(Id<Team>) => Team.Id,
                 (_, _) when type == typeof(Id<Session>) => Session,
+                (_, _) when type == typeof(Id<ApiKey>) => Key,
+                (_, _) when type == typeof(NewApiKey) => new NewApiKey { Name = "Key", Scopes = [ApiScope.Read] },
                 (_, _) when type == typeof(Id<User>) => parameter.Name is "user" ? Other.Id : Owner.Id,
                 (_, _) when type == typeof(IEnumerable<Id<Workflow>>) => new[] { Workflow.Id },
                 (_, _) when type == typeof(NewExecution) => new NewExecution { WorkflowId = Workflow.Id },

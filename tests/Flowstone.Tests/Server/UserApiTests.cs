@@ -95,4 +95,42 @@ public sealed class UserApiTests(TestServer server)
         await admin.SendAsync(HttpMethod.Delete, team, expected: HttpStatusCode.NoContent);
         await admin.ProblemAsync(HttpStatusCode.NotFound, HttpMethod.Get, $"{team}/members");
     }
+
+    [Fact]
+    public async Task A_key_acts_for_its_user_within_its_scopes_and_is_refused_when_it_was_used_too_often()
+    {
+        var admin = await server.SignInAsync();
+        var workflow = await admin.CreateWorkflowAsync();
+        var read = await KeyAsync(new { name = "Dashboard", scopes = new[] { "READ" }, rateLimit = 5 });
+        var work = await KeyAsync(new { name = "Worker", scopes = new[] { "WORK" } });
+
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync(read, HttpMethod.Get, $"workflows/{workflow}")).Status);
+        Assert.Equal(HttpStatusCode.Forbidden, (await SendAsync(read, HttpMethod.Post, "executions", new { workflowId = workflow })).Status);
+        Assert.Equal(HttpStatusCode.Forbidden, (await SendAsync(read, HttpMethod.Post, "work/claim", new { worker = "w" })).Status);
+        Assert.Equal(HttpStatusCode.Forbidden, (await SendAsync(read, HttpMethod.Post, "auth/password", new { current = "x", password = "long enough" })).Status);
+        Assert.Equal(HttpStatusCode.Forbidden, (await SendAsync(read, HttpMethod.Post, "users", new { email = "x@example.com" })).Status);
+        var (status, body, retryAfter) = await SendAsync(read, HttpMethod.Get, "auth/me");
+        Assert.Equal((HttpStatusCode.TooManyRequests, true), (status, retryAfter > TimeSpan.Zero));
+        Assert.Contains("urn:flowstone:rate-limit", body, StringComparison.Ordinal);
+
+        Assert.Equal(HttpStatusCode.OK, (await SendAsync(work, HttpMethod.Post, "work/claim", new { worker = "w" })).Status);
+        Assert.Equal(HttpStatusCode.NotFound, (await SendAsync(work, HttpMethod.Get, $"workflows/{workflow}")).Status);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(work + "x", HttpMethod.Get, "auth/me")).Status);
+
+        var listed = (await admin.GetAsync("api-keys")).GetProperty("items").EnumerateArray().ToList();
+        Assert.Equal(["Worker", "Dashboard"], listed.Select(k => k.GetProperty("name").GetString()));
+        Assert.DoesNotContain("hash", listed[0].ToString(), StringComparison.OrdinalIgnoreCase);
+        await admin.SendAsync(HttpMethod.Delete, $"api-keys/{listed[0].GetProperty("id").GetString()}", expected: HttpStatusCode.NoContent);
+        Assert.Equal(HttpStatusCode.Unauthorized, (await SendAsync(work, HttpMethod.Get, "auth/me")).Status);
+
+        async Task<string> KeyAsync(object request) => (await admin.PostAsync("api-keys", request, HttpStatusCode.Created)).GetProperty("key").GetString()!;
+        async Task<(HttpStatusCode Status, string Body, TimeSpan? RetryAfter)> SendAsync(string key, HttpMethod method, string path, object? body = null)
+        {
+            using var http = await server.AnonymousAsync();
+            http.DefaultRequestHeaders.Add("X-Api-Key", key);
+            using var request = new HttpRequestMessage(method, $"/api/v1/{path}") { Content = body is null ? null : System.Net.Http.Json.JsonContent.Create(body) };
+            using var response = await http.SendAsync(request);
+            return (response.StatusCode, await response.Content.ReadAsStringAsync(), response.Headers.RetryAfter?.Delta);
+        }
+    }
 }

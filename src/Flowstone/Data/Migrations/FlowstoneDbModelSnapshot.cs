@@ -737,6 +737,98 @@ namespace Flowstone.Data.Migrations
                         });
                 });
 
+            modelBuilder.Entity("Flowstone.Users.ApiKey", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("Id")
+                        .HasColumnType("uuid")
+                        .HasColumnName("id");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<DateTimeOffset?>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
+
+                    b.Property<byte[]>("KeyHash")
+                        .IsRequired()
+                        .HasColumnType("bytea")
+                        .HasColumnName("key_hash");
+
+                    b.Property<DateTimeOffset?>("LastUsedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("last_used_at");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasMaxLength(255)
+                        .HasColumnType("character varying(255)")
+                        .HasColumnName("name");
+
+                    b.Property<string>("Prefix")
+                        .IsRequired()
+                        .HasMaxLength(16)
+                        .HasColumnType("character varying(16)")
+                        .HasColumnName("prefix");
+
+                    b.Property<int>("RateLimit")
+                        .HasColumnType("integer")
+                        .HasColumnName("rate_limit");
+
+                    b.Property<string[]>("Scopes")
+                        .IsRequired()
+                        .HasColumnType("text[]")
+                        .HasColumnName("scopes");
+
+                    b.Property<Guid>("UserId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("user_id");
+
+                    b.HasKey("TenantId", "Id")
+                        .HasName("pk_api_keys");
+
+                    b.HasIndex("TenantId", "KeyHash")
+                        .IsUnique()
+                        .HasDatabaseName("uq_api_keys_hash");
+
+                    b.HasIndex("TenantId", "UserId")
+                        .HasDatabaseName("ix_api_keys_by_user");
+
+                    b.ToTable("api_keys", "flowstone", t =>
+                        {
+                            t.HasCheckConstraint("ck_api_keys_scopes", "scopes <@ array['READ', 'EXECUTE', 'WRITE', 'ADMIN', 'WORK']::text[] and cardinality(scopes) > 0");
+                        });
+                });
+
+            modelBuilder.Entity("Flowstone.Users.ApiKeyUse", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("KeyId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("key_id");
+
+                    b.Property<DateTimeOffset>("Hour")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("hour");
+
+                    b.Property<int>("Taken")
+                        .HasColumnType("integer")
+                        .HasColumnName("taken");
+
+                    b.HasKey("TenantId", "KeyId")
+                        .HasName("pk_api_key_uses");
+
+                    b.ToTable("api_key_uses", "flowstone");
+                });
+
             modelBuilder.Entity("Flowstone.Users.LoginFailure", b =>
                 {
                     b.Property<Guid>("TenantId")
@@ -1257,6 +1349,26 @@ namespace Flowstone.Data.Migrations
                         .OnDelete(DeleteBehavior.Cascade)
                         .IsRequired()
                         .HasConstraintName("fk_workflow_shares_workflows");
+                });
+
+            modelBuilder.Entity("Flowstone.Users.ApiKey", b =>
+                {
+                    b.HasOne("Flowstone.Users.User", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "UserId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_api_keys_users");
+                });
+
+            modelBuilder.Entity("Flowstone.Users.ApiKeyUse", b =>
+                {
+                    b.HasOne("Flowstone.Users.ApiKey", null)
+                        .WithOne()
+                        .HasForeignKey("Flowstone.Users.ApiKeyUse", "TenantId", "KeyId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_api_key_uses_api_keys");
                 });
 
             modelBuilder.Entity("Flowstone.Users.Team", b =>
