@@ -71,17 +71,18 @@ static class UserEndpoints
         return TypedResults.Ok(await tenant.Users.UpdateAsync(id, changes, cancellationToken));
     }
 
-    static async Task<NoContent> Delete(Id<User> id, HttpContext context, TenantScope tenant, CancellationToken cancellationToken)
+    /// <summary>With <c>transferTo</c>, that user gets the workflows, and the teams without another owner; without it, a user who has such is not deleted.</summary>
+    static async Task<NoContent> Delete(Id<User> id, Id<User>? transferTo, HttpContext context, TenantScope tenant, CancellationToken cancellationToken)
     {
         if (id == context.User.UserId)
             throw NotOneself();
         try
         {
-            return await tenant.Users.DeleteAsync(id, cancellationToken) ? TypedResults.NoContent() : throw new NotFoundException("User", id);
+            return await tenant.Users.DeleteAsync(id, transferTo, cancellationToken) ? TypedResults.NoContent() : throw new NotFoundException("User", id);
         }
-        catch (InvalidInputException error)
+        catch (InvalidInputException error) when (error.Errors[0].Field != "transferTo")
         {
-            throw new ConflictException("The user still owns workflows or started executions: set the status to INACTIVE instead.", error);
+            throw new ConflictException("The user owns workflows: say with transferTo who gets them, or set the status to INACTIVE.", error);
         }
     }
 

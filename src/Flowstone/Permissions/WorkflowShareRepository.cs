@@ -22,7 +22,8 @@ public sealed class WorkflowShareRepository
     public async Task<List<WorkflowShare>> ListAsync(Id<Workflow> workflow, CancellationToken cancellationToken = default)
     {
         await access.RequireAsync(AccessLevel.Admin, workflow, cancellationToken);
-        return await database.ReadAsync(db => db.Set<WorkflowShare>().Where(s => s.WorkflowId == workflow).OrderBy(s => s.SharedAt).ThenBy(s => s.UserId).ToListAsync(cancellationToken));
+        var shares = await database.ReadAsync(db => db.Set<WorkflowShare>().Where(s => s.WorkflowId == workflow).OrderBy(s => s.SharedAt).ThenBy(s => s.UserId).ToListAsync(cancellationToken));
+        return shares.Count > 0 || await WorkflowExistsAsync(workflow, cancellationToken) ? shares : throw new NotFoundException("Workflow", workflow);
     }
 
     /// <summary>Shares the workflow, or changes the share that the user has.</summary>

@@ -105,6 +105,7 @@ public sealed class TeamRepository
     }
 
     /// <summary>Makes a user an owner, and the one who was one an admin, at once.</summary>
+    /// <exception cref="NotFoundException">This tenant has no such team.</exception>
     /// <exception cref="ConflictException">The one is not an owner.</exception>
     /// <exception cref="InvalidInputException">No such team or user in this tenant.</exception>
     public async Task TransferAsync(Id<Team> id, Id<User> from, Id<User> to, CancellationToken cancellationToken = default)
@@ -121,7 +122,7 @@ public sealed class TeamRepository
         var changed = await database.ExecuteAsync(
             [(LockTeam, [P(id)]), (Promote, [P(id), P(to), P(from), P(clock.Now())]), (Demote, [P(id), P(from)])], cancellationToken);
         if (changed[1] == 0)
-            throw new ConflictException("That user is not an owner of the team.");
+            throw await FindAsync(id, cancellationToken) is null ? new NotFoundException("Team", id) : new ConflictException("That user is not an owner of the team.");
     }
 
     /// <summary>For the team's owners and admins, and for a member who leaves.</summary>

@@ -179,9 +179,13 @@ public sealed class UserRepository
             [P(id), P(hash)], cancellationToken) == 1;
 
     /// <returns>False if there was no such user.</returns>
-    /// <exception cref="InvalidInputException">The user still owns workflows.</exception>
-    /// <exception cref="ConflictException">The user is the last owner of a team, or the last active administrator.</exception>
-    public async Task<bool> DeleteAsync(Id<User> id, CancellationToken cancellationToken = default)
+    /// <param name="transferTo">
+    /// Who gets the user's workflows, and the teams of which the user is the last owner, in the same transaction. Null transfers nothing.
+    /// Sessions, API keys, shares and memberships go with the user.
+    /// </param>
+    /// <exception cref="InvalidInputException">The user owns workflows and nobody is to get them, or that one is no active user of this tenant.</exception>
+    /// <exception cref="ConflictException">The user is the last owner of a team and nobody is to get it, or the last active administrator.</exception>
+    public async Task<bool> DeleteAsync(Id<User> id, Id<User>? transferTo = null, CancellationToken cancellationToken = default)
     {
         // As TeamRepository does: one change of membership at a time, then a statement that sees what the one before did.
         const string LockTeams = """
@@ -194,12 +198,29 @@ public sealed class UserRepository
                    select from flowstone.team_members m where m.tenant_id = $1 and m.user_id = $2 and m.role = 'OWNER' and not exists (
                           select from flowstone.team_members o where o.tenant_id = $1 and o.team_id = m.team_id and o.user_id <> $2 and o.role = 'OWNER'))
             """;
+        const string TransferWorkflows = $"""
+            update flowstone.workflows w set owner_id = $3, updated_at = $4 from flowstone.users u
+             where w.tenant_id = $1 and w.owner_id = $2 and u.tenant_id = $1 and u.id = $2 and {AnotherAdministrator}
+            """;
+        const string TransferTeams = $"""
+            insert into flowstone.team_members as m (tenant_id, team_id, user_id, role, joined_at)
+            select o.tenant_id, o.team_id, $3, 'OWNER', $4 from flowstone.team_members o join flowstone.users u on u.tenant_id = o.tenant_id and u.id = o.user_id
+             where o.tenant_id = $1 and o.user_id = $2 and o.role = 'OWNER' and {AnotherAdministrator} and not exists (
+                   select from flowstone.team_members a where a.tenant_id = $1 and a.team_id = o.team_id and a.user_id <> $2 and a.role = 'OWNER')
+            on conflict (tenant_id, team_id, user_id) do update set role = 'OWNER'
+            """;
         const string FreeEmail = """
             delete from flowstone.user_emails e where e.tenant_id = $1 and e.user_id = $2
                and not exists (select from flowstone.users u where u.tenant_id = $1 and u.id = $2)
             """;
         await access.RequireAdministratorAsync(cancellationToken);
-        if ((await database.ExecuteAsync([(LockAdministrators, []), (LockTeams, [P(id)]), (DeleteUser, [P(id)]), (FreeEmail, [P(id)])], cancellationToken))[2] > 0)
+        if (transferTo is { } heir && (heir == id || await FindAsync(heir, cancellationToken) is not { Status: UserStatus.Active }))
+            throw new InvalidInputException("transferTo", "is not another active user of this tenant.");
+        List<(string, NpgsqlParameter[])> statements = [(LockAdministrators, []), (LockTeams, [P(id)])];
+        if (transferTo is { } to)
+            statements.AddRange([(TransferWorkflows, [P(id), P(to), P(clock.Now())]), (TransferTeams, [P(id), P(to), P(clock.Now())])]);
+        statements.AddRange([(DeleteUser, [P(id)]), (FreeEmail, [P(id)])]);
+        if ((await database.ExecuteAsync(statements, cancellationToken))[^2] > 0)
             return true;
         if (await FindAsync(id, cancellationToken) is not { } user)
             return false;

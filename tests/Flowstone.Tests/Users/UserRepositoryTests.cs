@@ -352,4 +352,32 @@ public sealed class UserRepositoryTests(TestDatabase database)
 
         Task<User> UserAsync(UserRole role) => tenant.Scope.Users.CreateAsync(new NewUser { Email = $"{Path.GetRandomFileName()}@example.com", Role = role });
     }
+
+    [Fact]
+    public async Task What_a_deleted_user_owned_is_transferred_in_the_same_transaction_or_nothing_is()
+    {
+        var tenant = await database.NewTenantAsync();
+        var (leaver, heir) = (await UserAsync(), await UserAsync());
+        var asLeaver = tenant.Store.Tenant(tenant.Id, Actor.User(leaver.Id));
+        var workflow = await asLeaver.Workflows.CreateAsync(new() { Definition = TestTenant.Definition() });
+        var (alone, together) = (await asLeaver.Teams.CreateAsync("Alone", null, leaver.Id), await asLeaver.Teams.CreateAsync("Together", null, leaver.Id));
+        var other = await UserAsync();
+        await asLeaver.Teams.SetMemberAsync(together.Id, other.Id, TeamRole.Owner);
+        await asLeaver.Teams.SetMemberAsync(alone.Id, heir.Id, TeamRole.Viewer);
+        await tenant.Scope.Users.UpdateAsync(leaver.Id, new() { Role = UserRole.Admin });
+
+        foreach (var nobody in new[] { leaver.Id, Id<User>.New(tenant.Clock) })
+            Assert.Equal("transferTo", (await Assert.ThrowsAsync<InvalidInputException>(() => tenant.Scope.Users.DeleteAsync(leaver.Id, nobody))).Errors[0].Field);
+        await Assert.ThrowsAsync<ConflictException>(() => tenant.Scope.Users.DeleteAsync(leaver.Id, heir.Id));   // the last administrator
+        Assert.Equal(leaver.Id, (await tenant.Scope.Workflows.FindAsync(workflow.Id))!.OwnerId);
+        Assert.Equal([TeamRole.Viewer], (await tenant.Scope.Teams.MembersAsync(alone.Id)).Where(m => m.UserId == heir.Id).Select(m => m.Role));
+
+        await tenant.Scope.Users.UpdateAsync(heir.Id, new() { Role = UserRole.Admin });
+        Assert.True(await tenant.Scope.Users.DeleteAsync(leaver.Id, heir.Id));
+        Assert.Equal(heir.Id, (await tenant.Scope.Workflows.FindAsync(workflow.Id))!.OwnerId);
+        Assert.Equal([(heir.Id, TeamRole.Owner)], (await tenant.Scope.Teams.MembersAsync(alone.Id)).Select(m => (m.UserId, m.Role)));
+        Assert.Equal([(other.Id, TeamRole.Owner)], (await tenant.Scope.Teams.MembersAsync(together.Id)).Select(m => (m.UserId, m.Role)));
+
+        Task<User> UserAsync() => tenant.Scope.Users.CreateAsync(new NewUser { Email = $"{Path.GetRandomFileName()}@example.com" });
+    }
 }
