@@ -17,6 +17,7 @@ static class FlowstoneCommand
         ExportCommand.Create(),
         SimulateCommand.Create(),
         TenantCommand.Create(),
+        UserCommand.Create(),
         RetentionCommand.Create(),
         ResetCommand.Create(),
         HealthCommand.Create(),

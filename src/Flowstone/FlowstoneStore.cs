@@ -38,6 +38,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
         Tenants = new TenantDirectory(app, worker, clock);
         SignIn = new SignIn(app, clock);
         ApiKeys = new ApiKeys(app, clock);
+        SignInSweep = new SignInSweep(app, Tenants, clock);
         payloads = new PayloadStore(app, clock, this.settings);
         PayloadSweeper = payloads.Sweeper(Tenants);
         Statistics = new StatisticsFold(app, Tenants);
@@ -57,6 +58,9 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     /// <summary>Knows users by their API keys, and how often each may be used.</summary>
     public ApiKeys ApiKeys { get; }
+
+    /// <summary>Deletes sessions, tokens and failed sign-ins that have ended; the server does it every ten minutes.</summary>
+    public SignInSweep SignInSweep { get; }
 
     /// <summary>Hands out executions to workers and takes back what they did, for all tenants.</summary>
     public ExecutionQueue Queue { get; }

@@ -31,7 +31,10 @@ static class UserEndpoints
     {
         var users = app.MapGroup("/users").WithTags("Users");
         users.MapGet("/", List);
+        users.MapGet("/statistics", Statistics);
         users.MapGet("/{id}", Get).WithName("GetUser");
+        users.MapGet("/{id}/lock", Lock).RequireAuthorization(Access.Administrators);
+        users.MapDelete("/{id}/lock", Unlock).RequireAuthorization(Access.Administrators);
         users.MapPost("/", Create).RequireAuthorization(Access.Administrators);
         users.MapPatch("/{id}", Update).RequireAuthorization(Access.Everybody);
         users.MapDelete("/{id}", Delete).RequireAuthorization(Access.Administrators);
@@ -40,10 +43,25 @@ static class UserEndpoints
     }
 
     static async Task<Ok<Page<User>>> List(
-        TenantScope tenant, string? role, string? status, string? search, [AsParameters] PageQuery page, CancellationToken cancellationToken)
+        TenantScope tenant, string? role, string? status, bool? verified, string? search, [AsParameters] PageQuery page, CancellationToken cancellationToken)
     {
-        var filter = new UserFilter { Role = Choice.Parse<UserRole>("role", role), Status = Choice.Parse<UserStatus>("status", status), Search = search };
+        var filter = new UserFilter { Role = Choice.Parse<UserRole>("role", role), Status = Choice.Parse<UserStatus>("status", status), Verified = verified, Search = search };
         return TypedResults.Ok(page.Of(await tenant.Users.ListAsync(filter, page.Before<User>(), page.Take, cancellationToken), u => u.Id));
+    }
+
+    /// <summary>How many there are, by status, role and whether their address is verified.</summary>
+    static async Task<Ok<UserFigures>> Statistics(TenantScope tenant, CancellationToken cancellationToken)
+        => TypedResults.Ok(await tenant.Users.StatisticsAsync(cancellationToken));
+
+    /// <summary>The failed sign-ins that still count.</summary>
+    static async Task<Ok<LoginFailures>> Lock(Id<User> id, TenantScope tenant, CancellationToken cancellationToken)
+        => TypedResults.Ok(await tenant.Users.LoginFailuresAsync(id, cancellationToken));
+
+    /// <summary>Forgets the failed sign-ins. A suspension stays.</summary>
+    static async Task<NoContent> Unlock(Id<User> id, TenantScope tenant, CancellationToken cancellationToken)
+    {
+        await tenant.Users.UnlockAsync(id, cancellationToken);
+        return TypedResults.NoContent();
     }
 
     static async Task<Ok<User>> Get(Id<User> id, TenantScope tenant, CancellationToken cancellationToken)

@@ -15,9 +15,20 @@ public sealed record UserFilter
     public UserRole? Role { get; init; }
     public UserStatus? Status { get; init; }
 
+    /// <summary>Whether the address was verified.</summary>
+    public bool? Verified { get; init; }
+
     /// <summary>A part of the e-mail address or of a name, without regard to case.</summary>
     public string? Search { get; init; }
 }
+
+/// <param name="ByStatus">A status that nobody has is absent.</param>
+/// <param name="ByRole">A role that nobody has is absent.</param>
+public sealed record UserFigures(int Total, int Verified, IReadOnlyDictionary<UserStatus, int> ByStatus, IReadOnlyDictionary<UserRole, int> ByRole);
+
+/// <param name="Failures">From all places and devices.</param>
+/// <param name="LockedUntil">When the last of the locks and delays ends; null if there is none.</param>
+public sealed record LoginFailures(int Failures, DateTimeOffset? LockedUntil);
 
 /// <summary>Keeps the users of a tenant. All users may know of each other; administrators change them, and each their own profile.</summary>
 public sealed class UserRepository
@@ -35,9 +46,60 @@ public sealed class UserRepository
     public async Task<User> CreateAsync(NewUser request, CancellationToken cancellationToken = default)
     {
         await access.RequireAdministratorAsync(cancellationToken);
+        var user = Make(request);
+        var now = user.CreatedAt;
+        await database.ExecuteAsync(
+        [
+            ("""
+             insert into flowstone.users (tenant_id, id, email, first_name, last_name, role, status, time_zone, language, preferences, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, '{}', $10, $10)
+             """,
+             [P(user.Id), P(user.Email), P(user.FirstName), P(user.LastName), P(EnumText<UserRole>.Of(user.Role)), P(EnumText<UserStatus>.Of(user.Status)),
+              P(user.TimeZone), P(user.Language), P(now)]),
+            ("insert into flowstone.user_logins (tenant_id, user_id, password_hash) values ($1, $2, $3)", [P(user.Id), P(request.PasswordHash)]),
+            ("insert into flowstone.user_emails (tenant_id, user_id, email_hash) values ($1, $2, flowstone.email_hash($3))", [P(user.Id), P(user.Email)]),
+        ], cancellationToken);
+        return user;
+    }
+
+    /// <summary>Makes many users in one statement. Whose address is taken, by another user or earlier in the list, is left out.</summary>
+    /// <param name="requests">At most 10,000.</param>
+    /// <returns>Those that were made, in the order of the list.</returns>
+    /// <exception cref="InvalidInputException">One breaks a rule; nothing was stored.</exception>
+    public async Task<IReadOnlyList<User>> CreateManyAsync(IReadOnlyList<NewUser> requests, CancellationToken cancellationToken = default)
+    {
+        await access.RequireAdministratorAsync(cancellationToken);
+        if (requests.Count > 10_000)
+            throw new InvalidInputException("requests", "must be at most 10,000 at once.");
+        const string Create = """
+            with given as materialized (
+                select * from unnest($2, $3, $4, $5, $6, $7, $8, $9) with ordinality g (id, email, first_name, last_name, role, time_zone, language, password_hash, number)),
+            addresses as (
+                insert into flowstone.user_emails (tenant_id, user_id, email_hash) select $1, id, flowstone.email_hash(email) from given order by number
+                on conflict (email_hash) do nothing returning user_id),
+            made as (
+                insert into flowstone.users (tenant_id, id, email, first_name, last_name, role, status, time_zone, language, preferences, created_at, updated_at)
+                select $1, id, email, first_name, last_name, role, 'ACTIVE', time_zone, language, '{}', $10, $10 from given join addresses on user_id = id returning id),
+            logins as (
+                insert into flowstone.user_logins (tenant_id, user_id, password_hash) select $1, id, password_hash from given join addresses on user_id = id)
+            select id from made
+            """;
+        var users = requests.Select(Make).ToList();
+        var made = (await database.QueryAsync(Create,
+        [
+            Column(u => u.Id.Value), Column(u => u.Email), Column(u => u.FirstName), Column(u => u.LastName), Column(u => EnumText<UserRole>.Of(u.Role)), Column(u => u.TimeZone),
+            Column(u => u.Language), P(requests.Select(r => r.PasswordHash).ToArray()), P(clock.Now()),
+        ], row => new Id<User>(row.GetGuid(0)), cancellationToken)).ToHashSet();
+        return [.. users.Where(user => made.Contains(user.Id))];
+
+        NpgsqlParameter Column<T>(Func<User, T> pick) => P(users.Select(pick).ToArray());
+    }
+
+    User Make(NewUser request)
+    {
         CheckProfile(request.Email, request.FirstName, request.LastName, request.TimeZone, request.Language);
         var now = clock.Now();
-        var user = new User
+        return new User
         {
             TenantId = database.TenantId,
             Id = Id<User>.New(clock),
@@ -52,18 +114,6 @@ public sealed class UserRepository
             CreatedAt = now,
             UpdatedAt = now,
         };
-        await database.ExecuteAsync(
-        [
-            ("""
-             insert into flowstone.users (tenant_id, id, email, first_name, last_name, role, status, time_zone, language, preferences, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, '{}', $10, $10)
-             """,
-             [P(user.Id), P(user.Email), P(user.FirstName), P(user.LastName), P(EnumText<UserRole>.Of(user.Role)), P(EnumText<UserStatus>.Of(user.Status)),
-              P(user.TimeZone), P(user.Language), P(now)]),
-            ("insert into flowstone.user_logins (tenant_id, user_id, password_hash) values ($1, $2, $3)", [P(user.Id), P(request.PasswordHash)]),
-            ("insert into flowstone.user_emails (tenant_id, user_id, email_hash) values ($1, $2, flowstone.email_hash($3))", [P(user.Id), P(user.Email)]),
-        ], cancellationToken);
-        return user;
     }
 
     public async Task<User?> FindAsync(Id<User> id, CancellationToken cancellationToken = default)
@@ -88,21 +138,70 @@ public sealed class UserRepository
         await access.RequireAsync(AccessLevel.Read, cancellationToken);
         return await database.ReadAsync(db =>
         {
-            IQueryable<User> page = db.Set<User>();
-            if (filter.Role is { } role)
-                page = page.Where(u => u.Role == role);
-            if (filter.Status is { } status)
-                page = page.Where(u => u.Status == status);
-            if (filter.Search is { Length: > 0 } search)
-            {
-                var pattern = Like.Containing(search);
-                page = page.Where(u => EF.Functions.ILike(u.Email, pattern, Like.Escape)
-                    || EF.Functions.ILike(u.FirstName!, pattern, Like.Escape) || EF.Functions.ILike(u.LastName!, pattern, Like.Escape));
-            }
+            var page = Matching(db, filter);
             if (before is { } last)
                 page = page.Where(u => u.Id < last);
             return page.OrderByDescending(u => u.Id).Take(limit).ToListAsync(cancellationToken);
         });
+    }
+
+    /// <summary>How many there are, exactly.</summary>
+    public async Task<int> CountAsync(UserFilter filter, CancellationToken cancellationToken = default)
+    {
+        await access.RequireAsync(AccessLevel.Read, cancellationToken);
+        return await database.ReadAsync(db => Matching(db, filter).CountAsync(cancellationToken));
+    }
+
+    static IQueryable<User> Matching(FlowstoneDb db, UserFilter filter)
+    {
+        IQueryable<User> users = db.Set<User>();
+        if (filter.Role is { } role)
+            users = users.Where(u => u.Role == role);
+        if (filter.Status is { } status)
+            users = users.Where(u => u.Status == status);
+        if (filter.Verified is { } verified)
+            users = users.Where(u => u.EmailVerifiedAt != null == verified);
+        if (filter.Search is { Length: > 0 } search)
+        {
+            var pattern = Like.Containing(search);
+            users = users.Where(u => EF.Functions.ILike(u.Email, pattern, Like.Escape)
+                || EF.Functions.ILike(u.FirstName!, pattern, Like.Escape) || EF.Functions.ILike(u.LastName!, pattern, Like.Escape));
+        }
+        return users;
+    }
+
+    /// <summary>How many users there are, by status, role and whether their address is verified.</summary>
+    public async Task<UserFigures> StatisticsAsync(CancellationToken cancellationToken = default)
+    {
+        await access.RequireAsync(AccessLevel.Read, cancellationToken);
+        const string Count = "select status, role, email_verified_at is not null, count(*)::int from flowstone.users where tenant_id = $1 group by 1, 2, 3";
+        var groups = await database.QueryAsync(Count, [],
+            row => (Status: EnumText<UserStatus>.Parse(row.GetString(0)), Role: EnumText<UserRole>.Parse(row.GetString(1)), Verified: row.GetBoolean(2), Users: row.GetInt32(3)), cancellationToken);
+        return new UserFigures(groups.Sum(g => g.Users), groups.Where(g => g.Verified).Sum(g => g.Users),
+            groups.GroupBy(g => g.Status).ToDictionary(g => g.Key, g => g.Sum(one => one.Users)), groups.GroupBy(g => g.Role).ToDictionary(g => g.Key, g => g.Sum(one => one.Users)));
+    }
+
+    /// <summary>The failed sign-ins of a user that still count.</summary>
+    /// <exception cref="NotFoundException">This tenant has no such user.</exception>
+    public async Task<LoginFailures> LoginFailuresAsync(Id<User> id, CancellationToken cancellationToken = default)
+    {
+        await access.RequireAdministratorAsync(cancellationToken);
+        const string Failures = """
+            select coalesce(sum(f.failures) filter (where f.source <> ''::bytea and f.at > $3 - interval '30 minutes'), 0)::int, max(f.retry_at) filter (where f.retry_at > $3)
+              from flowstone.users u left join flowstone.login_failures f on f.tenant_id = u.tenant_id and f.account = flowstone.email_hash(u.email)
+             where u.tenant_id = $1 and u.id = $2 group by u.id
+            """;
+        return (await database.QueryAsync(Failures, [P(id), P(clock.Now())], row => new LoginFailures(row.GetInt32(0), row.Get<DateTimeOffset?>(1)), cancellationToken)).SingleOrDefault()
+            ?? throw new NotFoundException("User", id);
+    }
+
+    /// <summary>Forgets the failed sign-ins of a user, so that nothing is locked any more. A suspension stays.</summary>
+    /// <exception cref="NotFoundException">This tenant has no such user.</exception>
+    public async Task UnlockAsync(Id<User> id, CancellationToken cancellationToken = default)
+    {
+        await access.RequireAdministratorAsync(cancellationToken);
+        var user = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("User", id);
+        await database.ExecuteAsync("delete from flowstone.login_failures where tenant_id = $1 and account = flowstone.email_hash($2)", [P(user.Email)], cancellationToken);
     }
 
     /// <summary>Address, role and status are changed by administrators, the rest by the user, too.</summary>

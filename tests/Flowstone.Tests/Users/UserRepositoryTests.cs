@@ -380,4 +380,63 @@ public sealed class UserRepositoryTests(TestDatabase database)
 
         Task<User> UserAsync() => tenant.Scope.Users.CreateAsync(new NewUser { Email = $"{Path.GetRandomFileName()}@example.com" });
     }
+
+    [Fact]
+    public async Task Many_users_are_made_at_once_and_taken_addresses_are_left_out()
+    {
+        var (tenant, other) = (await database.NewTenantAsync(), await database.NewTenantAsync());
+        var taken = await other.Scope.Users.CreateAsync(new NewUser { Email = Address(tenant, "taken") });
+        var hash = SignIn.HashPassword("correct horse");
+        var made = await tenant.Scope.Users.CreateManyAsync(
+        [
+            new() { Email = Address(tenant, "ada"), FirstName = "Ada", PasswordHash = hash }, new() { Email = taken.Email.ToUpperInvariant() },
+            new() { Email = Address(tenant, "ADA") }, new() { Email = $" {Address(tenant, "bob")} ", Role = UserRole.Viewer },
+        ]);
+
+        Assert.Equal([("Ada", UserRole.User), (null, UserRole.Viewer)], made.Select(u => (u.FirstName, u.Role)));
+        foreach (var user in made)
+            Assert.Equal(JsonSerializer.Serialize(user, FlowstoneJson.Options), JsonSerializer.Serialize(await tenant.Scope.Users.FindAsync(user.Id), FlowstoneJson.Options));
+        Assert.NotNull(await tenant.Store.SignIn.WithPasswordAsync(made[0].Email, "correct horse"));
+        Assert.Empty(await tenant.Scope.Users.CreateManyAsync([]));
+        await Assert.ThrowsAsync<InvalidInputException>(() => tenant.Scope.Users.CreateManyAsync([new() { Email = Address(tenant, "eve") }, new() { Email = "nobody" }]));
+        Assert.Equal(2, await tenant.Scope.Users.CountAsync(new()));
+    }
+
+    [Fact]
+    public async Task Users_are_counted_as_they_are_listed()
+    {
+        var tenant = await database.NewTenantAsync();
+        var users = await tenant.Scope.Users.CreateManyAsync([.. Enumerable.Range(0, 6).Select(i => new NewUser { Email = Address(tenant, $"u{i}"), Role = i < 2 ? UserRole.Admin : UserRole.User })]);
+        await tenant.Scope.Users.UpdateAsync(users[5].Id, new() { Status = UserStatus.Suspended });
+        await tenant.Store.SignIn.VerifyEmailAsync(await tenant.Scope.Users.CreateTokenAsync(users[0].Id, TokenPurpose.VerifyEmail));
+
+        foreach (var (filter, count) in new (UserFilter, int)[]
+        {
+            (new(), 6), (new() { Role = UserRole.Admin }, 2), (new() { Status = UserStatus.Suspended }, 1), (new() { Verified = true }, 1), (new() { Verified = false }, 5),
+            (new() { Search = "U3@" }, 1), (new() { Role = UserRole.User, Search = "u" , Status = UserStatus.Active }, 3),
+        })
+        {
+            Assert.Equal(count, await tenant.Scope.Users.CountAsync(filter));
+            Assert.Equal(count, (await tenant.Scope.Users.ListAsync(filter, null, 50)).Count);
+        }
+        var figures = await tenant.Scope.Users.StatisticsAsync();
+        Assert.Equal((6, 1, 5, 1, 2), (figures.Total, figures.Verified, figures.ByStatus[UserStatus.Active], figures.ByStatus[UserStatus.Suspended], figures.ByRole[UserRole.Admin]));
+    }
+
+    [Fact]
+    public async Task A_lock_is_seen_and_opened_by_an_administrator_and_is_no_suspension()
+    {
+        var tenant = await database.NewTenantAsync();
+        var user = await tenant.Scope.Users.CreateAsync(new NewUser { Email = Address(tenant), PasswordHash = SignIn.HashPassword("correct horse") });
+        Assert.Equal(new LoginFailures(0, null), await tenant.Scope.Users.LoginFailuresAsync(user.Id));
+        for (var i = 0; i < 3; i++)
+            await tenant.Store.SignIn.WithPasswordAsync(user.Email, "guess", new("203.0.113.7"));
+        Assert.Equal(new LoginFailures(3, tenant.Clock.Now() + TimeSpan.FromSeconds(1)), await tenant.Scope.Users.LoginFailuresAsync(user.Id));
+
+        await tenant.Scope.Users.UnlockAsync(user.Id);
+        Assert.Equal(new LoginFailures(0, null), await tenant.Scope.Users.LoginFailuresAsync(user.Id));
+        Assert.NotNull(await tenant.Store.SignIn.WithPasswordAsync(user.Email, "correct horse", new("203.0.113.7")));
+        await Assert.ThrowsAsync<NotFoundException>(() => tenant.Scope.Users.UnlockAsync(Id<User>.New(tenant.Clock)));
+        await Assert.ThrowsAsync<NotFoundException>(() => tenant.Scope.Users.LoginFailuresAsync(Id<User>.New(tenant.Clock)));
+    }
 }

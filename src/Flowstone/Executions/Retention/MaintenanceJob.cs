@@ -28,6 +28,7 @@ public sealed partial class MaintenanceJob(FlowstoneStore store, TimeProvider cl
     protected override Task ExecuteAsync(CancellationToken stoppingToken) => Task.WhenAll(
         RepeatAsync("Statistics", FoldEvery, FoldEvery, cancellation => store.Statistics.RunAsync(cancellation), stoppingToken),
         RepeatAsync("Sweeping", SweepEvery, SweepEvery, cancellation => store.Retention.SweepAsync(cancellation), stoppingToken),
+        RepeatAsync("Sweeping of sign-ins", SweepEvery, SweepEvery, cancellation => store.SignInSweep.RunAsync(cancellation), stoppingToken),
         RepeatAsync("Retention", TimeSpan.FromMinutes(10), RetainEvery, RetainOnceAsync, stoppingToken));
 
     async Task RepeatAsync(string what, TimeSpan first, TimeSpan interval, Func<CancellationToken, Task> work, CancellationToken stoppingToken)
