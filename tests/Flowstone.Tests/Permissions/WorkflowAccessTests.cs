@@ -126,6 +126,17 @@ public sealed class WorkflowAccessTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task What_a_hidden_workflow_declares_is_not_told_by_searches()
+    {
+        var tenant = await database.NewTenantAsync();
+        var workflow = await tenant.CreateWorkflowAsync();
+        await tenant.Scope.Workflows.SetSearchAttributesAsync(workflow.Id, new Dictionary<string, AttributeType> { ["order"] = AttributeType.Text });
+        var stranger = tenant.Store.Tenant(tenant.Id, Actor.User((await UserAsync(tenant, UserRole.User)).Id));
+        foreach (var (id, name) in new[] { (workflow.Id, "order"), (workflow.Id, "other"), (Id<Workflow>.New(tenant.Clock), "order") })
+            await Assert.ThrowsAsync<NotFoundException>(() => stranger.Executions.ListAsync(new() { WorkflowId = id, Attributes = [new(name, Comparison.Equal, "x")] }, null, 10));
+    }
+
+    [Fact]
     public async Task A_share_is_listed_changed_given_back_and_gone_with_its_workflow_or_user()
     {
         var tenant = await database.NewTenantAsync();

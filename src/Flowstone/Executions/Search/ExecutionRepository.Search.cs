@@ -115,6 +115,7 @@ public sealed partial class ExecutionRepository
             throw new InvalidInputException("workflowId", "is needed with attributes: each workflow declares its own.");
         if (filter.Attributes.Count > 10)
             throw new InvalidInputException("attributes", "has more than 10 conditions.");
+        await access.RequireAsync(AccessLevel.Read, workflow, cancellationToken);   // what it declares is its own affair
         var declared = await SearchAttributes.DeclaredAsync(database, workflow, cancellationToken);
         return [.. filter.Attributes.Select(condition => SearchAttributes.Encode(declared, condition.Name, condition.Value, anyText: true))];
     }
