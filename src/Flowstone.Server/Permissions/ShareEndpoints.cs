@@ -1,4 +1,5 @@
 using Flowstone.Permissions;
+using Flowstone.Server.Auth;
 using Flowstone.Tenancy;
 using Flowstone.Users;
 using Flowstone.Workflows;
@@ -18,7 +19,7 @@ static class ShareEndpoints
         var shares = app.MapGroup("/workflows/{id}/shares").WithTags("Workflows");
         shares.MapGet("/", List);
         shares.MapPut("/{userId}", Put);
-        shares.MapDelete("/{userId}", Delete);
+        shares.MapDelete("/{userId}", Delete).RequireAuthorization(Access.Everybody);   // viewers may give theirs back
     }
 
     /// <summary>All shares in one page, expired ones among them; longest first.</summary>

@@ -20,7 +20,7 @@ static class ApiKeyEndpoints
     {
         var keys = app.MapGroup("/api-keys").WithTags("Users").RequireAuthorization(Access.Everybody);
         keys.MapGet("/", List);
-        keys.MapPost("/", Create);
+        keys.MapPost("/", Create).RequireAuthorization(Access.InPerson);   // or a key would outlive its own end
         keys.MapDelete("/{id}", Delete);
     }
 

@@ -29,7 +29,7 @@ static class TeamEndpoints
         teams.MapPatch("/{id}", Update);
         teams.MapDelete("/{id}", Delete);
         teams.MapPut("/{id}/members/{userId}", PutMember);
-        teams.MapDelete("/{id}/members/{userId}", RemoveMember);
+        teams.MapDelete("/{id}/members/{userId}", RemoveMember).RequireAuthorization(Access.Everybody);   // viewers may leave
         teams.MapPost("/{id}/transfer", Transfer);
     }
 

@@ -105,19 +105,28 @@ static class UserEndpoints
     }
 
     /// <summary>For the platform to send to the user's address: VERIFY_EMAIL is good for a day, RESET_PASSWORD for an hour. It replaces an earlier one.</summary>
-    static async Task<Ok<TokenResponse>> CreateToken(Id<User> id, TokenRequest request, TenantScope tenant, TimeProvider clock, CancellationToken cancellationToken)
+    static async Task<Ok<TokenResponse>> CreateToken(Id<User> id, TokenRequest request, HttpContext context, TenantScope tenant, TimeProvider clock, CancellationToken cancellationToken)
     {
+        RequireAnother(id, context);
         var expires = clock.Now() + UserRepository.Lifetime(request.Purpose);
         return TypedResults.Ok(new TokenResponse(await tenant.Users.CreateTokenAsync(id, request.Purpose, cancellationToken), expires));
     }
 
     /// <summary>Ends all sessions of the user.</summary>
-    static async Task<NoContent> SignOutEverywhere(Id<User> id, TenantScope tenant, CancellationToken cancellationToken)
+    static async Task<NoContent> SignOutEverywhere(Id<User> id, HttpContext context, TenantScope tenant, CancellationToken cancellationToken)
     {
+        RequireAnother(id, context);
         if (await tenant.Users.FindAsync(id, cancellationToken) is null)
             throw new NotFoundException("User", id);
         await tenant.Sessions.RevokeAllAsync(id, cancellationToken: cancellationToken);
         return TypedResults.NoContent();
+    }
+
+    // A key does not become its user: passwords and sessions are changed in person.
+    static void RequireAnother(Id<User> id, HttpContext context)
+    {
+        if (context.User.ApiKey is not null && id == context.User.UserId)
+            throw new AccessDeniedException("An API key cannot change the password or the sessions of its own user.");
     }
 
     // Or the last administrator could lock everybody out.

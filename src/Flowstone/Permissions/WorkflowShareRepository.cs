@@ -35,6 +35,8 @@ public sealed class WorkflowShareRepository
         Id<Workflow> workflow, Id<User> user, ShareLevel level, DateTimeOffset? expiresAt = null, CancellationToken cancellationToken = default)
     {
         await access.RequireAsync(AccessLevel.Admin, workflow, cancellationToken);
+        if (user == access.Actor.UserId)
+            await access.RequireAdministratorAsync(cancellationToken);   // or whoever has a share until tomorrow would keep it
         var now = clock.Now();
         if (expiresAt <= now)
             throw new InvalidInputException("expiresAt", "has passed.");
@@ -69,6 +71,8 @@ public sealed class WorkflowShareRepository
     public async Task<bool> DeleteAsync(Id<Workflow> workflow, Id<User> user, CancellationToken cancellationToken = default)
     {
         await access.RequireAsync(user == access.Actor.UserId ? AccessLevel.View : AccessLevel.Admin, workflow, cancellationToken);
+        if (user == access.Actor.UserId)
+            await access.RequireSelfAsync(user, cancellationToken);
         return await database.ExecuteAsync("delete from flowstone.workflow_shares where tenant_id = $1 and workflow_id = $2 and user_id = $3", [P(workflow), P(user)], cancellationToken) > 0;
     }
 

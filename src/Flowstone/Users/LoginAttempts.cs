@@ -73,19 +73,19 @@ static class LoginAttempts
         with known as materialized (select 1 from flowstone.user_devices d where d.tenant_id = $1 and d.user_id = $3 and d.device_hash = $4),
         place as materialized (select case when exists (select from known) then $4 else $5 end as source),
         attempt as (
-            insert into flowstone.login_failures as f (tenant_id, account, source, failures, at, retry_at) select $1, $2, place.source, 1, $6, $6 from place
+            insert into flowstone.login_failures as f (tenant_id, account, source, failures, at, retry_at) select $1, $2, place.source, 1, $6, timestamptz 'epoch' from place
             on conflict (tenant_id, account, source) do update
                   set failures = case when f.at <= $6 - interval '30 minutes' then 1 else f.failures + 1 end, at = $6,
-                      retry_at = $6 + case case when f.at <= $6 - interval '30 minutes' then 1 else f.failures + 1 end
-                          when 1 then interval '0' when 2 then interval '0' when 3 then interval '1 second' when 4 then interval '3 seconds' else interval '30 minutes' end
+                      retry_at = case case when f.at <= $6 - interval '30 minutes' then 1 else f.failures + 1 end
+                          when 1 then timestamptz 'epoch' when 2 then timestamptz 'epoch' when 3 then $6 + interval '1 second' when 4 then $6 + interval '3 seconds' else $6 + interval '30 minutes' end
                 where f.retry_at <= $6
             returning f.source),
         everywhere as (
             insert into flowstone.login_failures as f (tenant_id, account, source, failures, at, retry_at)
-            select $1, $2, ''::bytea, 1, $6, $6 from attempt where not exists (select from known)
+            select $1, $2, ''::bytea, 1, $6, timestamptz 'epoch' from attempt where not exists (select from known)
             on conflict (tenant_id, account, source) do update
                   set failures = case when f.at <= $6 - interval '1 hour' then 1 else f.failures + 1 end, at = case when f.at <= $6 - interval '1 hour' then $6 else f.at end,
-                      retry_at = case when f.at > $6 - interval '1 hour' and f.failures >= 99 then f.at + interval '1 hour' else $6 end
+                      retry_at = case when f.at > $6 - interval '1 hour' and f.failures >= 99 then f.at + interval '1 hour' else timestamptz 'epoch' end
                 where f.retry_at <= $6
             returning 1)
         select exists (select from attempt) and (exists (select from known) or exists (select from everywhere)), place.source, exists (select from known),
@@ -97,7 +97,7 @@ static class LoginAttempts
 
     // After the right password: the attempt was none.
     const string Clear = "delete from flowstone.login_failures where tenant_id = $1 and account = $2 and source = $3";
-    const string Uncount = "update flowstone.login_failures set failures = failures - 1 where tenant_id = $1 and account = $2 and source = ''::bytea and failures > 0 and not $3";
+    const string Uncount = "update flowstone.login_failures set failures = failures - 1, retry_at = timestamptz 'epoch' where tenant_id = $1 and account = $2 and source = ''::bytea and failures > 0 and not $3";
 
     public readonly record struct Attempt(byte[] Source, bool KnownDevice, string? PasswordHash);
 

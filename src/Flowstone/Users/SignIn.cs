@@ -66,11 +66,9 @@ public sealed class SignIn
         var verified = hasher.VerifyHashedPassword(hasher, attempt.PasswordHash ?? nobody, password);
         if (verified == PasswordVerificationResult.Failed || attempt.PasswordHash is null)
             return null;
+        var hash = verified == PasswordVerificationResult.SuccessRehashNeeded ? hasher.HashPassword(hasher, password) : attempt.PasswordHash;
         return await OpenAsync(tenant, user!.Value, source with { Device = attempt.KnownDevice ? source.Device : null },
-        [
-            .. LoginAttempts.Succeeded(tenant, account, attempt),
-            .. verified == PasswordVerificationResult.SuccessRehashNeeded ? new[] { SetHash(tenant, user.Value, HashPassword(password)) } : [],
-        ], cancellationToken);
+            (attempt.PasswordHash, hash), LoginAttempts.Succeeded(tenant, account, attempt), cancellationToken);
     }
 
     /// <summary>The hash of the address, and whose it is: the tenant of zeros if nobody's.</summary>
@@ -84,34 +82,45 @@ public sealed class SignIn
     }
 
     /// <summary>A session for a user whose identity is already sure, such as the operator of this machine.</summary>
-    public Task<NewSession> OpenAsync(Id<Tenant> tenant, Id<User> user, SignInSource? source = null, CancellationToken cancellationToken = default)
-        => OpenAsync(tenant, user, source ?? new(), [], cancellationToken);
+    /// <exception cref="NotFoundException">There is no such active user.</exception>
+    public async Task<NewSession> OpenAsync(Id<Tenant> tenant, Id<User> user, SignInSource? source = null, CancellationToken cancellationToken = default)
+        => await OpenAsync(tenant, user, (source ?? new()) with { Device = null }, null, [], cancellationToken) ?? throw new NotFoundException("User", user);
 
-    async Task<NewSession> OpenAsync(Id<Tenant> tenant, Id<User> user, SignInSource source, IEnumerable<Statement> also, CancellationToken cancellationToken)
+    /// <param name="password">The hash that the password was verified by, and the one that it has from now on; null where none was asked for.</param>
+    /// <returns>Null if the password was changed meanwhile, or the user is not active.</returns>
+    async Task<NewSession?> OpenAsync(
+        Id<Tenant> tenant, Id<User> user, SignInSource source, (string Verified, string Current)? password, IEnumerable<Statement> also, CancellationToken cancellationToken)
     {
+        // First, and it locks the row: whoever changes the password or suspends the user comes before or after, and then ends this session, too.
+        const string Note = """
+            update flowstone.user_logins set last_login_at = $3, password_hash = coalesce($5, password_hash)
+             where tenant_id = $1 and user_id = $2 and ($4 is null or password_hash = $4)
+            """;
         const string Insert = """
-            insert into flowstone.user_sessions (tenant_id, token_hash, user_id, created_at, expires_at, last_used_at, address, agent) values ($1, $2, $3, $4, $5, $4, $6, $7)
+            insert into flowstone.user_sessions (tenant_id, token_hash, user_id, created_at, expires_at, last_used_at, address, agent)
+            select u.tenant_id, $2, u.id, $4, $5, $4, $6, $7 from flowstone.users u join flowstone.user_logins l on l.tenant_id = u.tenant_id and l.user_id = u.id
+             where u.tenant_id = $1 and u.id = $3 and l.tenant_id = $1 and u.status = 'ACTIVE' and ($8 is null or l.password_hash = $8) returning 1
             """;
         const string Remember = """
             insert into flowstone.user_devices as d (tenant_id, user_id, device_hash, last_used_at) values ($1, $2, $3, $4)
             on conflict (tenant_id, user_id, device_hash) do update set last_used_at = excluded.last_used_at
             """;
-        const string Note = "update flowstone.user_logins set last_login_at = $3 where tenant_id = $1 and user_id = $2";
         const string ForgetSessions = "delete from flowstone.user_sessions where tenant_id = $1 and user_id = $2 and (expires_at <= $3 or last_used_at <= $4)";
         const string ForgetDevices = "delete from flowstone.user_devices where tenant_id = $1 and user_id = $2 and last_used_at <= $3";
         var now = clock.Now();
         var (token, hash) = SecretToken.New(tenant);
         var device = source.Device ?? Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
+        var opened = false;
         await app.TransactAsync(tenant.ToString(),
         [
+            new Statement(Note, P(tenant), P(user), P(now), P(password?.Verified), P(password?.Current)),
             .. also,
-            new Statement(Insert, P(tenant), P(hash), P(user), P(now), P(now + SessionLength), P(Text.Fit(source.Address, 64)), P(Text.Fit(source.Agent, SignInSource.MaxAgentLength))),
+            new Statement(Insert, P(tenant), P(hash), P(user), P(now), P(now + SessionLength), P(Text.Fit(source.Address, 64)), P(Text.Fit(source.Agent, SignInSource.MaxAgentLength)), P(password?.Current)),
             new Statement(Remember, P(tenant), P(user), P(LoginAttempts.DeviceHash(new(Device: device))), P(now)),
-            new Statement(Note, P(tenant), P(user), P(now)),
             new Statement(ForgetSessions, P(tenant), P(user), P(now), P(now - IdleLength)),
             new Statement(ForgetDevices, P(tenant), P(user), P(now - TimeSpan.FromDays(365))),
-        ], read: null, cancellationToken);
-        return new NewSession(token, now + SessionLength, device);
+        ], _ => opened = true, cancellationToken);
+        return opened ? new NewSession(token, now + SessionLength, device) : null;
     }
 
     /// <summary>Whose token it is; null if nobody's, expired, unused for too long, or of a user who is no longer active.</summary>
@@ -162,7 +171,7 @@ public sealed class SignIn
         if (current == password)
             throw new InvalidInputException("password", "is the old one.");
         return await OpenAsync(tenant, who.UserId, source with { Device = attempt.KnownDevice ? source.Device : null },
-            [.. LoginAttempts.Succeeded(tenant, account, attempt), SetHash(tenant, who.UserId, hash), .. EndAll(tenant, who.UserId)], cancellationToken);
+            (attempt.PasswordHash, hash), [.. LoginAttempts.Succeeded(tenant, account, attempt), .. EndAll(tenant, hash)], cancellationToken);
     }
 
     /// <summary>Sets a new password by a token of <see cref="UserRepository.CreateTokenAsync"/>, and ends all sessions of the user, who then signs in with it.</summary>
@@ -172,12 +181,13 @@ public sealed class SignIn
     {
         const string Reset = """
             with who as (
-                delete from flowstone.user_tokens where tenant_id = $1 and token_hash = $2 and purpose = 'RESET_PASSWORD' and expires_at > $3 returning user_id),
-            password as (update flowstone.user_logins l set password_hash = $4 from who where l.tenant_id = $1 and l.user_id = who.user_id),
-            sessions as (delete from flowstone.user_sessions s using who where s.tenant_id = $1 and s.user_id = who.user_id)
-            select 1 from who
+                delete from flowstone.user_tokens where tenant_id = $1 and token_hash = $2 and purpose = 'RESET_PASSWORD' and expires_at > $3 returning user_id)
+            update flowstone.user_logins l set password_hash = $4 from who where l.tenant_id = $1 and l.user_id = who.user_id returning 1
             """;
-        return await RedeemAsync(Reset, token, [P(HashPassword(password))], cancellationToken);
+        if (!SecretToken.TryRead(token, out var tenant, out _))
+            return false;   // before the slow part
+        var hash = HashPassword(password);
+        return await RedeemAsync(Reset, token, [P(hash)], EndAll(tenant, hash), cancellationToken);
     }
 
     /// <summary>Notes that the user reads mail at their address, by a token of <see cref="UserRepository.CreateTokenAsync"/>; who waited for that is active then.</summary>
@@ -190,26 +200,24 @@ public sealed class SignIn
             update flowstone.users u set email_verified_at = $3, updated_at = $3, status = case u.status when 'PENDING_VERIFICATION' then 'ACTIVE' else u.status end
               from who where u.tenant_id = $1 and u.id = who.user_id returning 1
             """;
-        return await RedeemAsync(Verify, token, [], cancellationToken);
+        return await RedeemAsync(Verify, token, [], [], cancellationToken);
     }
 
     /// <summary>In one transaction with what the token is for. Whoever comes second gets nothing.</summary>
-    async Task<bool> RedeemAsync(string statement, string token, NpgsqlParameter[] more, CancellationToken cancellationToken)
+    async Task<bool> RedeemAsync(string statement, string token, NpgsqlParameter[] more, Statement[] then, CancellationToken cancellationToken)
     {
         if (!SecretToken.TryRead(token, out var tenant, out var hash))
             return false;
         var redeemed = false;
-        await app.TransactAsync(tenant.ToString(), [new Statement(statement, [P(tenant), P(hash), P(clock.Now()), .. more])], _ => redeemed = true, cancellationToken);
+        await app.TransactAsync(tenant.ToString(), [new Statement(statement, [P(tenant), P(hash), P(clock.Now()), .. more]), .. then], _ => redeemed = true, cancellationToken);
         return redeemed;
     }
 
-    static Statement SetHash(Id<Tenant> tenant, Id<User> user, string hash)
-        => new("update flowstone.user_logins set password_hash = $3 where tenant_id = $1 and user_id = $2", P(tenant), P(user), P(hash));
-
-    // Whoever had the old password may have any of them.
-    static Statement[] EndAll(Id<Tenant> tenant, Id<User> user) =>
+    // Of the user who has this password now, if anybody: whoever had the old one may have any of them. In statements of their own, which see all
+    // that was there when the login was locked.
+    static Statement[] EndAll(Id<Tenant> tenant, string hash) =>
     [
-        new("delete from flowstone.user_sessions where tenant_id = $1 and user_id = $2", P(tenant), P(user)),
-        new("delete from flowstone.user_tokens where tenant_id = $1 and user_id = $2 and purpose = 'RESET_PASSWORD'", P(tenant), P(user)),
+        new("delete from flowstone.user_sessions s using flowstone.user_logins l where s.tenant_id = $1 and l.tenant_id = $1 and l.user_id = s.user_id and l.password_hash = $2", P(tenant), P(hash)),
+        new("delete from flowstone.user_tokens t using flowstone.user_logins l where t.tenant_id = $1 and l.tenant_id = $1 and l.user_id = t.user_id and l.password_hash = $2 and t.purpose = 'RESET_PASSWORD'", P(tenant), P(hash)),
     ];
 }

@@ -135,7 +135,9 @@ public sealed class TeamRepository
                and (m.role <> 'OWNER' or exists (
                    select from flowstone.team_members o where o.tenant_id = $1 and o.team_id = $2 and o.user_id <> $3 and o.role = 'OWNER'))
             """;
-        if (userId != access.Actor.UserId)
+        if (userId == access.Actor.UserId)
+            await access.RequireSelfAsync(userId, cancellationToken);
+        else
             await RequireOverAsync(id, userId, TeamRole.Member, cancellationToken);
         if ((await database.ExecuteAsync([(LockTeam, [P(id)]), (Delete, [P(id), P(userId)])], cancellationToken))[1] > 0)
             return true;

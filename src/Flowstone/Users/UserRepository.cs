@@ -216,21 +216,29 @@ public sealed class UserRepository
             await access.RequireAdministratorAsync(cancellationToken);
         CheckProfile(changes.Email, changes.FirstName, changes.LastName, changes.TimeZone, changes.Language);
         CheckPreferences(changes.Preferences);
+        var (role, status) = (changes.Role is { } r ? EnumText<UserRole>.Of(r) : null, changes.Status is { } s ? EnumText<UserStatus>.Of(s) : null);
         List<(string, NpgsqlParameter[])> statements =
         [
-            (LockAdministrators, []),
-            ($"""
+            .. role is null && status is null ? [] : new (string, NpgsqlParameter[])[] { (LockAdministrators, []) },
+            (Allowed, [P(id), P(role), P(status)]),
+            ("""
              update flowstone.users u set email = coalesce($3, email), email_verified_at = case when $3 is null then email_verified_at end, first_name = coalesce($4, first_name), last_name = coalesce($5, last_name),
                     role = coalesce($6, role), status = coalesce($7, status), time_zone = coalesce($8, time_zone),
                     language = coalesce($9, language), preferences = coalesce($10, preferences), updated_at = $11
-              where tenant_id = $1 and id = $2 and ((coalesce($6, 'ADMIN') = 'ADMIN' and coalesce($7, 'ACTIVE') = 'ACTIVE') or {AnotherAdministrator})
+              where tenant_id = $1 and id = $2
              """,
              [P(id), P(changes.Email?.Trim()), P(changes.FirstName), P(changes.LastName),
-              P(changes.Role is { } role ? EnumText<UserRole>.Of(role) : null), P(changes.Status is { } status ? EnumText<UserStatus>.Of(status) : null),
+              P(role), P(status),
               P(changes.TimeZone), P(changes.Language), Json(changes.Preferences is { } preferences ? JsonBytes.Of(preferences) : null), P(clock.Now())]),
         ];
         if (changes.Status is not (null or UserStatus.Active) || changes.Role is not null)
-            statements.Add(("delete from flowstone.user_sessions where tenant_id = $1 and user_id = $2", [P(id)]));   // or a later ACTIVE would open them again
+        {
+            // Or a later ACTIVE would open them again. A sign-in that is under way has locked the row, or will find the status.
+            statements.Add(("update flowstone.user_logins set last_login_at = last_login_at where tenant_id = $1 and user_id = $2", [P(id)]));
+            statements.Add(("delete from flowstone.user_sessions where tenant_id = $1 and user_id = $2", [P(id)]));
+        }
+        if (changes.Role is not (null or UserRole.Admin))
+            statements.Add(("delete from flowstone.api_keys where tenant_id = $1 and user_id = $2 and 'WORK' = any(scopes)", [P(id)]));   // an administrator's to give, and to have
         if (changes.Email is { } email)
         {
             statements.Add(("delete from flowstone.user_tokens where tenant_id = $1 and user_id = $2", [P(id)]));   // they were sent to the old one
@@ -240,8 +248,14 @@ public sealed class UserRepository
                 select tenant_id, id, flowstone.email_hash($3) from flowstone.users where tenant_id = $1 and id = $2
                 """, [P(id), P(email.Trim())]));
         }
-        if ((await database.ExecuteAsync(statements, cancellationToken))[1] == 0)
+        try
+        {
+            await database.ExecuteAsync(statements, cancellationToken);
+        }
+        catch (ConflictException error) when (PostgresErrors.IsRefusal(error))
+        {
             throw await FindAsync(id, cancellationToken) is null ? new NotFoundException("User", id) : LastAdministrator();
+        }
         return await FindAsync(id, cancellationToken) ?? throw new NotFoundException("User", id);
     }
 
@@ -328,7 +342,13 @@ public sealed class UserRepository
     }
 
     // One change among the administrators at a time, in a statement of its own: the next one's snapshot then sees what the one before did.
-    const string LockAdministrators = "select 1 from flowstone.users where tenant_id = $1 and role = 'ADMIN' and status = 'ACTIVE' order by id for update";
+    const string LockAdministrators = "select 1 from flowstone.users where tenant_id = $1 and role = 'ADMIN' and status = 'ACTIVE' order by id for no key update";
+
+    // Divides by zero where the change may not be: then nothing of it is stored.
+    const string Allowed = $"""
+        select 1 / count(*) from flowstone.users u
+         where u.tenant_id = $1 and u.id = $2 and ((coalesce($3, 'ADMIN') = 'ADMIN' and coalesce($4, 'ACTIVE') = 'ACTIVE') or {AnotherAdministrator})
+        """;
 
     // Unless the user is no administrator, there must be another.
     const string AnotherAdministrator = """

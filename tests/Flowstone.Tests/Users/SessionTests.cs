@@ -123,4 +123,22 @@ public sealed class SessionTests(TestDatabase database)
         Assert.True(await signIn.VerifyEmailAsync(token));
         Assert.Equal(UserStatus.Suspended, (await tenant.Scope.Users.FindAsync(user.Id))!.Status);   // an administrator's decision stands
     }
+
+    [Fact]
+    public async Task No_session_outlives_a_change_of_the_password_or_a_suspension_that_came_at_the_same_moment()
+    {
+        var (tenant, user, signIn) = await UserAsync();
+        var who = await signIn.FindAsync((await signIn.WithPasswordAsync(user.Email, Password))!.Token);
+        var device = (await signIn.WithPasswordAsync(user.Email, Password, new("198.51.100.1")))!.Device;
+        var signIns = Enumerable.Range(0, 4).Select(i => signIn.WithPasswordAsync(user.Email, Password, new($"198.51.100.{i}", Device: i == 0 ? device : null))).ToList();
+        var changed = await signIn.ChangePasswordAsync(who!, Password, "new password");
+        foreach (var session in await Task.WhenAll(signIns))
+            Assert.True(session is null || await signIn.FindAsync(session.Token) is null, "A session by the old password outlived it.");
+        Assert.NotNull(await signIn.FindAsync(changed!.Token));
+
+        var opened = Enumerable.Range(0, 8).Select(_ => Record.ExceptionAsync(() => signIn.OpenAsync(tenant.Id, user.Id)).AsTask()).ToList();
+        await tenant.Scope.Users.UpdateAsync(user.Id, new() { Status = UserStatus.Suspended });
+        await Task.WhenAll(opened);
+        Assert.Equal(0L, await database.ScalarAsync<long>($"select count(*) from flowstone.user_sessions where tenant_id = '{tenant.Id}'"));
+    }
 }

@@ -439,4 +439,18 @@ public sealed class UserRepositoryTests(TestDatabase database)
         await Assert.ThrowsAsync<NotFoundException>(() => tenant.Scope.Users.UnlockAsync(Id<User>.New(tenant.Clock)));
         await Assert.ThrowsAsync<NotFoundException>(() => tenant.Scope.Users.LoginFailuresAsync(Id<User>.New(tenant.Clock)));
     }
+
+    [Fact]
+    public async Task A_refused_change_changes_nothing()
+    {
+        var tenant = await database.NewTenantAsync();
+        var admin = await tenant.Scope.Users.CreateAsync(new NewUser { Email = Address(tenant, "admin"), Role = UserRole.Admin });
+        var session = (await tenant.Store.SignIn.OpenAsync(tenant.Id, admin.Id)).Token;
+
+        await Assert.ThrowsAsync<ConflictException>(() => tenant.Scope.Users.UpdateAsync(admin.Id, new() { Role = UserRole.User, Email = Address(tenant, "other") }));
+
+        Assert.NotNull(await tenant.Store.SignIn.FindAsync(session));
+        Assert.Equal(admin.Id, (await tenant.Scope.Users.FindByEmailAsync(admin.Email))?.Id);
+        Assert.Null(await tenant.Scope.Users.FindByEmailAsync(Address(tenant, "other")));
+    }
 }

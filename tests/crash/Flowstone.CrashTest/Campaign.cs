@@ -33,7 +33,7 @@ sealed class Campaign(CampaignOptions options)
         await using var stage = await Stage.OpenAsync(stop);
         var (tenant, workflow) = await stage.NewTenantAsync("disturbed");
         const string Email = "crash@example.test", Password = "Crash-test-1234567";
-        await tenant.Users.CreateAsync(new NewUser { Email = Email, PasswordHash = SignIn.HashPassword(Password) }, stop);
+        await tenant.Users.CreateAsync(new NewUser { Email = Email, Role = UserRole.Admin, PasswordHash = SignIn.HashPassword(Password) }, stop);
         await using var server = new ServerProcess(stage.ConnectionString, Email, Password);
         await server.StartAsync(stop);
 

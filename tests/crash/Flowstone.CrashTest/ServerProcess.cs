@@ -57,6 +57,8 @@ sealed class ServerProcess(string database, string email, string password) : IAs
         try
         {
             var answer = await client.PostAsJsonAsync(Api("executions"), new { workflowId = workflow, input }, cancellationToken);
+            if ((int)answer.StatusCode is >= 400 and < 500)   // the campaign itself is wrong
+                throw new InvalidOperationException($"The start was refused: {await answer.Content.ReadAsStringAsync(cancellationToken)}");
             return answer.IsSuccessStatusCode ? (await answer.Content.ReadFromJsonAsync<JsonElement>(cancellationToken)).GetProperty("id").GetGuid() : null;
         }
         catch (Exception error) when (error is HttpRequestException or IOException || error is TaskCanceledException && !cancellationToken.IsCancellationRequested)

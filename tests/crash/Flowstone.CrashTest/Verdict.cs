@@ -8,7 +8,7 @@ sealed class Verdict
     readonly List<(string Rule, int Found, List<string> Examples)> rules = [];
     int executions, steps, lateRefused, acknowledged;
 
-    public bool IsClean => rules.TrueForAll(rule => rule.Found == 0);
+    public bool IsClean => executions > 0 && rules.TrueForAll(rule => rule.Found == 0);   // of nothing, nothing is proven
 
     public static async Task<Verdict> FindAsync(Stage stage, Guid disturbed, Guid undisturbed, AcknowledgedWrites writes, Disturbances disturbances)
     {

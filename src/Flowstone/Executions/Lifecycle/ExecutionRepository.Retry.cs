@@ -44,6 +44,7 @@ public sealed partial class ExecutionRepository
     {
         if (limit is < 1 or > 1000)
             throw new InvalidInputException("limit", "must be 1 to 1,000.");
+        await access.RequireAsync(AccessLevel.Execute, cancellationToken);
         var reach = await access.FilterAsync(AccessLevel.Execute, "workflow_id", next: 4, cancellationToken);
         var dead = $"""
             select id from flowstone.executions
