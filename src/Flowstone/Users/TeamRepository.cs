@@ -154,7 +154,9 @@ public sealed class TeamRepository
 
     async Task RequireAsync(TeamRole needed, Id<Team> id, CancellationToken cancellationToken)
     {
-        if (!await access.MayAsync(needed, id, cancellationToken) && await FindAsync(id, cancellationToken) is null)
+        if (await access.MayAsync(needed, id, cancellationToken))
+            return;
+        if (await FindAsync(id, cancellationToken) is null)
             throw new NotFoundException("Team", id);
         await access.RequireAsync(needed, id, cancellationToken);
     }

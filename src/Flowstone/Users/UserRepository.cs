@@ -44,23 +44,7 @@ public sealed class UserRepository
 
     /// <exception cref="ConflictException">The e-mail address is taken, in this tenant or another.</exception>
     public async Task<User> CreateAsync(NewUser request, CancellationToken cancellationToken = default)
-    {
-        await access.RequireAdministratorAsync(cancellationToken);
-        var user = Make(request);
-        var now = user.CreatedAt;
-        await database.ExecuteAsync(
-        [
-            ("""
-             insert into flowstone.users (tenant_id, id, email, first_name, last_name, role, status, time_zone, language, preferences, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, '{}', $10, $10)
-             """,
-             [P(user.Id), P(user.Email), P(user.FirstName), P(user.LastName), P(EnumText<UserRole>.Of(user.Role)), P(EnumText<UserStatus>.Of(user.Status)),
-              P(user.TimeZone), P(user.Language), P(now)]),
-            ("insert into flowstone.user_logins (tenant_id, user_id, password_hash) values ($1, $2, $3)", [P(user.Id), P(request.PasswordHash)]),
-            ("insert into flowstone.user_emails (tenant_id, user_id, email_hash) values ($1, $2, flowstone.email_hash($3))", [P(user.Id), P(user.Email)]),
-        ], cancellationToken);
-        return user;
-    }
+        => await CreateManyAsync([request], cancellationToken) is [var user] ? user : throw new ConflictException("The e-mail address is already taken.");
 
     /// <summary>Makes many users in one statement. Whose address is taken, by another user or earlier in the list, is left out.</summary>
     /// <param name="requests">At most 10,000.</param>
