@@ -4,6 +4,7 @@ using Flowstone.Benchmarks.Backlog;
 using Flowstone.Benchmarks.History;
 using Flowstone.Benchmarks.Peers;
 using Flowstone.Benchmarks.Runs;
+using Flowstone.Benchmarks.SignIn;
 using Flowstone.Benchmarks.Storage;
 
 var root = new RootCommand("Flowstone's benchmarks. Each asks a question and knows the hand-written floor.")
@@ -14,6 +15,7 @@ var root = new RootCommand("Flowstone's benchmarks. Each asks a question and kno
     Benchmark("peers", "What do DBOS, Prisma, graphile-worker and pg-boss do on the same PostgreSQL in the same minutes?", PeersBenchmark.RunAsync, 1, 8, 32, 256),
     Benchmark("backlog", "What do millions of queued executions, and a snapshot that stays open, cost? How long does another tenant wait?", BacklogBenchmark.RunAsync, 32, 256),
     Benchmark("history", "How long do lists and timelines take among a million executions, against hand-written queries?", HistoryBenchmark.RunAsync, 1),
+    Benchmark("sign-in", "Does the time of a refused sign-in tell whose address is known? What does validating a session cost over a bare select?", SignInBenchmark.RunAsync, 1),
     Benchmark("storage", "How many bytes does a run take on disk, against the original's schema?", StorageBenchmark.RunAsync, 16),
 };
 foreach (var option in Settings.Options)

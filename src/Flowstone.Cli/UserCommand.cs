@@ -79,14 +79,15 @@ static class UserCommand
     static Command Delete()
     {
         var heir = new Option<string?>("--transfer-to") { Description = "The address of the user who gets the workflows, and the teams without another owner." };
+        var owned = new Option<bool>("--delete-owned") { Description = "Delete the workflows with all their executions, and the teams with no other member." };
         var yes = new Option<bool>("--yes") { Description = "Needed: a deleted user does not come back." };
-        var delete = new Command("delete", "Delete a user.") { email, heir, yes, StoreOptions.Tenant }.WithExample("flowstone user delete ada@acme.example --transfer-to bob@acme.example --yes");
+        var delete = new Command("delete", "Delete a user.") { email, heir, owned, yes, StoreOptions.Tenant }.WithExample("flowstone user delete ada@acme.example --transfer-to bob@acme.example --yes");
         delete.SetAction((arguments, cancellationToken) => WithUserAsync(arguments, async (users, user) =>
         {
             if (!arguments.GetValue(yes))
                 throw new InvalidInputException("--yes", $"is needed to delete {user.Email}.");
             var to = arguments.GetValue(heir) is { } address ? await GetAsync(users, address, cancellationToken) : null;
-            await users.DeleteAsync(user.Id, to?.Id, cancellationToken);
+            await users.DeleteAsync(user.Id, to?.Id, arguments.GetValue(owned), cancellationToken);
             Output.Line($"{user.Email} is deleted{(to is null ? "" : $"; {to.Email} has what was theirs")}.");
         }, cancellationToken));
         return delete;

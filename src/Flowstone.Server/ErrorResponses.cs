@@ -48,6 +48,7 @@ static partial class ErrorResponses
         InvalidInputException e => Invalid(e.Errors),
         NotFoundException e => Problem(404, "not-found", "Not found", e.Message),
         TooManyAttemptsException e => Later("too-many-attempts", "Too many attempts", e.Message, e.RetryAfter),
+        CodeRequiredException e => Problem(401, "code-required", "Code required", e.Message),
         RateLimitException e => Later("rate-limit", "Rate limit", e.Message, e.RetryAfter),
         AccessDeniedException e => Problem(403, "forbidden", "Forbidden", e.Message),
         ConflictException e => Problem(409, "conflict", "Conflict", e.Message),
@@ -79,7 +80,7 @@ static partial class ErrorResponses
     }
 
     public static RequestRefusedException SignInFailed()
-        => new(Problem(401, "sign-in-failed", "Sign-in failed", "The e-mail address or the password is wrong, or the account is not active."));
+        => new(Problem(401, "sign-in-failed", "Sign-in failed", "The e-mail address, the password or the code is wrong, or the account is not active."));
 
     static ProblemDetails Later(string code, string title, string message, TimeSpan retryAfter)
     {

@@ -1,3 +1,4 @@
+using Flowstone.Credentials;
 using Flowstone.Data;
 using Flowstone.Executions;
 using Flowstone.Tenancy;
@@ -19,24 +20,27 @@ public sealed class FlowstoneStore : IAsyncDisposable
     readonly QueueLanes lanes = new();
     readonly QueueNews news;
     readonly PayloadSettings settings;
+    readonly SecretSealer secrets;
     readonly PayloadStore payloads;
 
     /// <param name="sealer">Null takes the master key of the options, if there is one.</param>
     public FlowstoneStore(IOptions<FlowstoneOptions> options, TimeProvider clock, PayloadSealer? sealer = null)
-        : this(Connect(options.Value), clock, PayloadSettings.Of(options.Value, sealer), options.Value.Writers, Connect(options.Value, options.Value.Writers))
+        : this(Connect(options.Value), clock, PayloadSettings.Of(options.Value, sealer), options.Value.Writers, Connect(options.Value, options.Value.Writers), SecretSealer.Of(options.Value))
     {
     }
 
     /// <param name="writing">For the group commit alone: a pool goes round, and a server process that comes fourth has forgotten what the first one had at hand.</param>
-    internal FlowstoneStore(NpgsqlDataSource source, TimeProvider clock, PayloadSettings? settings = null, int writers = 1, NpgsqlDataSource? writing = null)
+    internal FlowstoneStore(
+        NpgsqlDataSource source, TimeProvider clock, PayloadSettings? settings = null, int writers = 1, NpgsqlDataSource? writing = null, SecretSealer? secrets = null)
     {
+        this.secrets = secrets ?? new SecretSealer(null);
         (this.source, this.writing, this.clock, this.settings) = (source, writing ?? source, clock, settings ?? new());
         app = new Database(source, TenantPolicies.AppRole);
         var worker = new Database(source, TenantPolicies.WorkerRole);
         news = new QueueNews(source, lanes, clock);
         writes = new GroupCommit(new Database(this.writing, TenantPolicies.AppRole), clock, writers, news.Add);
         Tenants = new TenantDirectory(app, worker, clock);
-        SignIn = new SignIn(app, clock);
+        SignIn = new SignIn(app, this.secrets, clock);
         ApiKeys = new ApiKeys(app, clock);
         SignInSweep = new SignInSweep(app, Tenants, clock);
         payloads = new PayloadStore(app, clock, this.settings);
@@ -49,6 +53,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     internal Database App => app;
     internal NodeOrdinals Nodes => nodes;
+    internal SecretSealer Secrets => secrets;
 
     /// <summary>Finds and makes tenants.</summary>
     public TenantDirectory Tenants { get; }
@@ -80,10 +85,10 @@ public sealed class FlowstoneStore : IAsyncDisposable
     /// <summary>The repositories of one tenant, on behalf of one actor. Cheap: make one per request.</summary>
     /// <exception cref="ArgumentException">The actor is known in another tenant.</exception>
     public TenantScope Tenant(Id<Tenant> id, Actor actor) => actor.TenantId is { } home && home != id
-        ? throw new ArgumentException($"{actor.Name} belongs to another tenant.", nameof(actor)) : new(new TenantDatabase(app, id), actor, clock, nodes, payloads, writes, lanes);
+        ? throw new ArgumentException($"{actor.Name} belongs to another tenant.", nameof(actor)) : new(new TenantDatabase(app, id), app, secrets, actor, clock, nodes, payloads, writes, lanes);
 
     /// <summary>The same store at another time: for demo data and imports of what happened in the past. Shares its connections.</summary>
-    internal FlowstoneStore At(TimeProvider time) => new(source, time, settings with { Now = settings.Now ?? clock });
+    internal FlowstoneStore At(TimeProvider time) => new(source, time, settings with { Now = settings.Now ?? clock }, secrets: secrets);
 
     /// <summary>Writes what was asked for and closes the connections.</summary>
     public async ValueTask DisposeAsync()

@@ -11,6 +11,8 @@ namespace Flowstone.Tests;
 /// <summary>One throw-away PostgreSQL with one migrated database for the whole run. Every test brings a tenant of its own.</summary>
 public sealed class TestDatabase : IAsyncLifetime
 {
+    const string Template = "flowstone_migrated";   // nobody works in it
+
     string name = "flowstone_test";
 
     Flowstone.EmbeddedPostgres postgres = null!;
@@ -23,8 +25,9 @@ public sealed class TestDatabase : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         postgres = await Flowstone.EmbeddedPostgres.StartThrowAwayAsync();
-        await ExecuteAsync("postgres", $"create database {name}");
-        await new DatabaseInstaller(SuperuserConnectionString()).RunAsync();
+        await ExecuteAsync("postgres", $"create database {Template}");
+        await new DatabaseInstaller(SuperuserConnectionString(Template)).RunAsync();
+        await ExecuteAsync("postgres", $"create database {name} template {Template}");
         var options = new FlowstoneOptions { ConnectionString = AppConnectionString(), PoolMax = 20, PoolMin = 0 };
         Source = FlowstoneStore.Connect(options);
     }
@@ -48,7 +51,7 @@ public sealed class TestDatabase : IAsyncLifetime
     public async Task<string> NewDatabaseAsync()
     {
         var copy = $"copy_{Interlocked.Increment(ref copies)}";
-        await ExecuteAsync("postgres", $"create database {copy}");
+        await ExecuteAsync("postgres", $"create database {copy} template {Template}");
         await new DatabaseInstaller(SuperuserConnectionString(copy)).RunAsync();
         return copy;
     }

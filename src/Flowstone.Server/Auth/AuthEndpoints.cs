@@ -5,7 +5,12 @@ using Microsoft.AspNetCore.Http.HttpResults;
 namespace Flowstone.Server.Auth;
 
 /// <param name="Device">What an earlier login from the same client answered; a browser sends it as a cookie.</param>
-sealed record LoginRequest(string Email, string Password, string? Device = null);
+/// <param name="Code">Of the authenticator app, or a recovery code: where the answer without it was 401 <c>code-required</c>.</param>
+sealed record LoginRequest(string Email, string Password, string? Device = null, string? Code = null)
+{
+    /// <summary>Without the secrets: this ends up in logs.</summary>
+    public override string ToString() => $"{nameof(LoginRequest)} {{ {nameof(Email)} = {Email} }}";
+}
 
 /// <param name="Token">To be sent as <c>Authorization: Bearer …</c>.</param>
 /// <param name="Device">To be kept, and sent along with later logins: others' wrong passwords then do not lock this client out.</param>
@@ -32,6 +37,7 @@ static class AuthEndpoints
         auth.MapPost("/password/reset", ResetPassword).AllowAnonymous();
         auth.MapPost("/verify-email", VerifyEmail).AllowAnonymous();
         auth.MapGet("/me", Me);
+        auth.MapTwoFactor();
         auth.MapGet("/sessions", Sessions).RequireAuthorization(Access.InPerson);
 
         var own = auth.MapGroup("").RequireAuthorization(Access.InPerson);
@@ -47,7 +53,7 @@ static class AuthEndpoints
         var source = SessionToken.Source(context);
         if (request.Device is { } device)
             source = source with { Device = device };
-        return await AnswerAsync(context, store, await store.SignIn.WithPasswordAsync(request.Email, request.Password, source, cancellationToken), cancellationToken);
+        return await AnswerAsync(context, store, await store.SignIn.WithPasswordAsync(request.Email, request.Password, source, request.Code, cancellationToken), cancellationToken);
     }
 
     static async Task<Ok<LoginResponse>> AnswerAsync(HttpContext context, FlowstoneStore store, NewSession? session, CancellationToken cancellationToken)

@@ -15,7 +15,7 @@ sealed class LoginThrottle : IDisposable
     /// <exception cref="TooManyAttemptsException">Not even the right password is looked at.</exception>
     public void Check(HttpContext context)
     {
-        using var attempt = limiter.AttemptAcquire(context.Connection.RemoteIpAddress?.ToString() ?? "");
+        using var attempt = limiter.AttemptAcquire(SessionToken.Source(context).Place);
         if (!attempt.IsAcquired)
             throw new TooManyAttemptsException(TimeSpan.FromMinutes(1));
     }

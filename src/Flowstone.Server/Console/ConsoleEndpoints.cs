@@ -43,19 +43,19 @@ static class ConsoleEndpoints
     }
 
     static async Task<IResult> SignInByForm(
-        [FromForm] string? email, [FromForm] string? password, HttpContext context, FlowstoneStore store, LoginThrottle throttle, CancellationToken cancellationToken)
+        [FromForm] string? email, [FromForm] string? password, [FromForm] string? code, HttpContext context, FlowstoneStore store, LoginThrottle throttle, CancellationToken cancellationToken)
     {
         try
         {
             throttle.Check(context);
-            SessionToken.SetCookies(context, await store.SignIn.WithPasswordAsync(email ?? "", password ?? "", SessionToken.Source(context), cancellationToken) ?? throw ErrorResponses.SignInFailed());
+            SessionToken.SetCookies(context, await store.SignIn.WithPasswordAsync(email ?? "", password ?? "", SessionToken.Source(context), code, cancellationToken) ?? throw ErrorResponses.SignInFailed());
             return TypedResults.LocalRedirect("/");
         }
-        catch (Exception error) when (error is RequestRefusedException or TooManyAttemptsException)
+        catch (Exception error) when (error is RequestRefusedException or TooManyAttemptsException or CodeRequiredException)
         {
             var problem = ErrorResponses.Explain(error);
             context.Response.StatusCode = problem.Status!.Value;
-            return Page<SignInPage>(new { Error = problem.Detail, Email = email });
+            return Page<SignInPage>(new { Error = problem.Detail, Email = email, AskForCode = error is CodeRequiredException || !string.IsNullOrEmpty(code) });
         }
     }
 

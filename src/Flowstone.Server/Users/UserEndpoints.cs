@@ -33,8 +33,10 @@ static class UserEndpoints
         users.MapGet("/", List);
         users.MapGet("/statistics", Statistics);
         users.MapGet("/{id}", Get).WithName("GetUser");
+        users.MapGet("/{id}/overview", Overview).RequireAuthorization(Access.Everybody);
         users.MapGet("/{id}/lock", Lock).RequireAuthorization(Access.Administrators);
         users.MapDelete("/{id}/lock", Unlock).RequireAuthorization(Access.Administrators);
+        users.MapDelete("/{id}/two-factor", DisableTwoFactor).RequireAuthorization(Access.Administrators);
         users.MapPost("/", Create).RequireAuthorization(Access.Administrators);
         users.MapPatch("/{id}", Update).RequireAuthorization(Access.Everybody);
         users.MapDelete("/{id}", Delete).RequireAuthorization(Access.Administrators);
@@ -64,6 +66,14 @@ static class UserEndpoints
         return TypedResults.NoContent();
     }
 
+    /// <summary>For a user who has lost the authenticator and the recovery codes: they sign in with the password alone, until they turn it on again.</summary>
+    static async Task<NoContent> DisableTwoFactor(Id<User> id, HttpContext context, TenantScope tenant, CancellationToken cancellationToken)
+    {
+        RequireAnother(id, context);
+        await tenant.TwoFactor.DisableAsync(id, code: null, cancellationToken);
+        return TypedResults.NoContent();
+    }
+
     static async Task<Ok<User>> Get(Id<User> id, TenantScope tenant, CancellationToken cancellationToken)
         => TypedResults.Ok(await tenant.Users.FindAsync(id, cancellationToken) ?? throw new NotFoundException("User", id));
 
@@ -89,18 +99,25 @@ static class UserEndpoints
         return TypedResults.Ok(await tenant.Users.UpdateAsync(id, changes, cancellationToken));
     }
 
-    /// <summary>With <c>transferTo</c>, that user gets the workflows, and the teams without another owner; without it, a user who has such is not deleted.</summary>
-    static async Task<NoContent> Delete(Id<User> id, Id<User>? transferTo, HttpContext context, TenantScope tenant, CancellationToken cancellationToken)
+    /// <summary>With the ten workflows that were changed last, teams and API keys.</summary>
+    static async Task<Ok<UserOverview>> Overview(Id<User> id, TenantScope tenant, CancellationToken cancellationToken)
+        => TypedResults.Ok(await tenant.Users.OverviewAsync(id, cancellationToken));
+
+    /// <summary>
+    /// With <c>transferTo</c>, that user gets the workflows, and the teams without another owner; with <c>deleteOwned=true</c> the workflows are deleted with their executions,
+    /// and teams with no other member. With neither, a user who has such is not deleted.
+    /// </summary>
+    static async Task<NoContent> Delete(Id<User> id, Id<User>? transferTo, bool? deleteOwned, HttpContext context, TenantScope tenant, CancellationToken cancellationToken)
     {
         if (id == context.User.UserId)
             throw NotOneself();
         try
         {
-            return await tenant.Users.DeleteAsync(id, transferTo, cancellationToken) ? TypedResults.NoContent() : throw new NotFoundException("User", id);
+            return await tenant.Users.DeleteAsync(id, transferTo, deleteOwned ?? false, cancellationToken) ? TypedResults.NoContent() : throw new NotFoundException("User", id);
         }
         catch (InvalidInputException error) when (error.Errors[0].Field != "transferTo")
         {
-            throw new ConflictException("The user owns workflows: say with transferTo who gets them, or set the status to INACTIVE.", error);
+            throw new ConflictException("The user owns workflows: say with transferTo who gets them, or delete them with deleteOwned=true, or set the status to INACTIVE.", error);
         }
     }
 

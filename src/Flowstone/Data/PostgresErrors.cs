@@ -19,7 +19,7 @@ static class PostgresErrors
     /// <summary>Whether it is WriteSql.Lock that says so.</summary>
     public static bool IsLostLease(Exception error) => error.InnerException is PostgresException { SqlState: PostgresErrorCodes.InvalidArgumentForLogarithm };
 
-    /// <summary>Whether it is the guard of a finish or an end that says so.</summary>
+    /// <summary>Whether a guard says so (<see cref="Statement.Guarded"/>).</summary>
     public static bool IsRefusal(Exception error) => error.InnerException is PostgresException { SqlState: PostgresErrorCodes.DivisionByZero };
 
     /// <summary>What a database error means to the caller; null where it is a bug of ours, to surface as it is.</summary>

@@ -6,6 +6,9 @@ namespace Flowstone.Data;
 /// <summary>A hand-written statement with its parameters, <c>$1</c> first.</summary>
 readonly record struct Statement(string Text, params NpgsqlParameter[] Parameters)
 {
+    /// <summary>Divides by zero where it changes nothing: then nothing of the transaction is stored, and <see cref="PostgresErrors.IsRefusal"/> tells.</summary>
+    public static Statement Guarded(string change, params NpgsqlParameter[] parameters) => new($"with changed as ({change} returning 1) select 1 / count(*) from changed", parameters);
+
     public NpgsqlBatchCommand ToCommand()
     {
         var command = new NpgsqlBatchCommand(Text);

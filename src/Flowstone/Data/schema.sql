@@ -106,6 +106,26 @@ begin
         using tenant, pattern, workflow, statuses, since, below, most;
 end $_$;
 
+CREATE FUNCTION flowstone.find_external_login(login bytea) RETURNS TABLE(tenant_id uuid, user_id uuid)
+    LANGUAGE sql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $$
+    select e.tenant_id, e.user_id from flowstone.user_external_logins e where e.login_hash = login
+$$;
+
+CREATE FUNCTION flowstone.find_users(tenant uuid, pattern text) RETURNS SETOF uuid
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+begin
+    if (tenant = any (string_to_array(current_setting('flowstone.tenants', true), ',')::uuid[])) is not true then
+        raise insufficient_privilege using message = 'find_users: not a tenant of this transaction';
+    end if;
+    return query execute
+        'select u.id from flowstone.users u where u.tenant_id = $1 and (u.email || '' '' || coalesce(u.first_name, '''') || '' '' || coalesce(u.last_name, '''')) ilike $2'
+        using tenant, pattern;
+end $_$;
+
 CREATE FUNCTION flowstone.lowest_id(at timestamp with time zone) RETURNS uuid
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (rpad(lpad(to_hex(((EXTRACT(epoch FROM at) * (1000)::numeric))::bigint), 12, '0'::text), 32, '0'::text))::uuid;
@@ -389,14 +409,37 @@ CREATE TABLE flowstone.user_emails (
 
 ALTER TABLE ONLY flowstone.user_emails FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE flowstone.user_external_logins (
+    login_hash bytea NOT NULL,
+    tenant_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    provider character varying(128) NOT NULL,
+    provider_key character varying(512) NOT NULL,
+    display_name character varying(256)
+);
+
+ALTER TABLE ONLY flowstone.user_external_logins FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE flowstone.user_logins (
     tenant_id uuid NOT NULL,
     user_id uuid NOT NULL,
     password_hash text,
-    last_login_at timestamp with time zone
+    last_login_at timestamp with time zone,
+    security_stamp uuid,
+    totp_confirmed_at timestamp with time zone,
+    totp_secret bytea,
+    totp_step bigint DEFAULT 0 NOT NULL
 );
 
 ALTER TABLE ONLY flowstone.user_logins FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.user_recovery_codes (
+    tenant_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    code_hash bytea NOT NULL
+);
+
+ALTER TABLE ONLY flowstone.user_recovery_codes FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE flowstone.user_sessions (
     tenant_id uuid NOT NULL,
@@ -562,8 +605,14 @@ ALTER TABLE ONLY flowstone.user_devices
 ALTER TABLE ONLY flowstone.user_emails
     ADD CONSTRAINT pk_user_emails PRIMARY KEY (email_hash);
 
+ALTER TABLE ONLY flowstone.user_external_logins
+    ADD CONSTRAINT pk_user_external_logins PRIMARY KEY (login_hash);
+
 ALTER TABLE ONLY flowstone.user_logins
     ADD CONSTRAINT pk_user_logins PRIMARY KEY (tenant_id, user_id);
+
+ALTER TABLE ONLY flowstone.user_recovery_codes
+    ADD CONSTRAINT pk_user_recovery_codes PRIMARY KEY (tenant_id, user_id, code_hash);
 
 ALTER TABLE ONLY flowstone.user_sessions
     ADD CONSTRAINT pk_user_sessions PRIMARY KEY (tenant_id, token_hash);
@@ -618,9 +667,13 @@ CREATE INDEX ix_team_members_by_user ON flowstone.team_members USING btree (tena
 
 CREATE INDEX ix_user_emails_by_user ON flowstone.user_emails USING btree (tenant_id, user_id);
 
+CREATE INDEX ix_user_external_logins_by_user ON flowstone.user_external_logins USING btree (tenant_id, user_id);
+
 CREATE INDEX ix_user_sessions_by_user ON flowstone.user_sessions USING btree (tenant_id, user_id);
 
-CREATE INDEX ix_user_tokens_by_user ON flowstone.user_tokens USING btree (tenant_id, user_id);
+CREATE UNIQUE INDEX ix_user_tokens_by_user ON flowstone.user_tokens USING btree (tenant_id, user_id, purpose);
+
+CREATE INDEX ix_users_by_text ON flowstone.users USING gin (tenant_id, ((((((email)::text || ' '::text) || (COALESCE(first_name, ''::character varying))::text) || ' '::text) || (COALESCE(last_name, ''::character varying))::text)) flowstone_extensions.gin_trgm_ops);
 
 CREATE INDEX ix_workflow_shares_by_user ON flowstone.workflow_shares USING btree (tenant_id, user_id);
 
@@ -659,6 +712,9 @@ ALTER TABLE ONLY flowstone.user_devices
 
 ALTER TABLE ONLY flowstone.user_logins
     ADD CONSTRAINT fk_user_logins_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.user_recovery_codes
+    ADD CONSTRAINT fk_user_recovery_codes_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY flowstone.user_sessions
     ADD CONSTRAINT fk_user_sessions_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
@@ -715,9 +771,13 @@ CREATE POLICY owner ON flowstone.executions FOR SELECT TO flowstone_owner USING 
 
 CREATE POLICY owner ON flowstone.tenants FOR SELECT TO flowstone_owner USING (true);
 
+CREATE POLICY owner ON flowstone.users FOR SELECT TO flowstone_owner USING (true);
+
 ALTER TABLE flowstone.payloads ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY sign_in ON flowstone.user_emails FOR SELECT TO flowstone_owner USING (true);
+
+CREATE POLICY sign_in ON flowstone.user_external_logins FOR SELECT TO flowstone_owner USING (true);
 
 ALTER TABLE flowstone.team_members ENABLE ROW LEVEL SECURITY;
 
@@ -759,7 +819,11 @@ CREATE POLICY tenant ON flowstone.user_devices USING ((NULLIF(strpos(current_set
 
 CREATE POLICY tenant ON flowstone.user_emails USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
+CREATE POLICY tenant ON flowstone.user_external_logins USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
 CREATE POLICY tenant ON flowstone.user_logins USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
+CREATE POLICY tenant ON flowstone.user_recovery_codes USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.user_sessions USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
@@ -781,7 +845,11 @@ ALTER TABLE flowstone.user_devices ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.user_emails ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE flowstone.user_external_logins ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE flowstone.user_logins ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.user_recovery_codes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.user_sessions ENABLE ROW LEVEL SECURITY;
 
@@ -819,6 +887,12 @@ GRANT ALL ON FUNCTION flowstone.find_email(address text) TO flowstone_app;
 
 REVOKE ALL ON FUNCTION flowstone.find_errors(tenant uuid, pattern text, workflow uuid, statuses text[], since uuid, below uuid, most integer) FROM PUBLIC;
 GRANT ALL ON FUNCTION flowstone.find_errors(tenant uuid, pattern text, workflow uuid, statuses text[], since uuid, below uuid, most integer) TO flowstone_app;
+
+REVOKE ALL ON FUNCTION flowstone.find_external_login(login bytea) FROM PUBLIC;
+GRANT ALL ON FUNCTION flowstone.find_external_login(login bytea) TO flowstone_app;
+
+REVOKE ALL ON FUNCTION flowstone.find_users(tenant uuid, pattern text) FROM PUBLIC;
+GRANT ALL ON FUNCTION flowstone.find_users(tenant uuid, pattern text) TO flowstone_app;
 
 REVOKE ALL ON FUNCTION flowstone.lowest_id(at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION flowstone.lowest_id(at timestamp with time zone) TO flowstone_app;
@@ -864,7 +938,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_devices TO flowstone_a
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_emails TO flowstone_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_external_logins TO flowstone_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_logins TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_recovery_codes TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_sessions TO flowstone_app;
 

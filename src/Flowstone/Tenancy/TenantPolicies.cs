@@ -52,8 +52,12 @@ static class TenantPolicies
         // flowstone.find_email, which runs as the owner.
         yield return new Policy("user_emails", "sign_in", "SELECT", OwnerRole, "true");
 
-        // flowstone.find_errors and flowstone.expire_partition, which run as the owner: the one compares its tenant with the transaction's,
-        // the other tells nothing of a row.
+        // flowstone.find_external_login, which does, too.
+        yield return new Policy("user_external_logins", "sign_in", "SELECT", OwnerRole, "true");
+
+        // flowstone.find_errors, find_users and expire_partition, which run as the owner: the first two compare their tenant with the transaction's,
+        // the last tells nothing of a row.
+        yield return new Policy("users", "owner", "SELECT", OwnerRole, "true");
         yield return new Policy("executions", "owner", "SELECT", OwnerRole, "true");
         yield return new Policy("tenants", "owner", "SELECT", OwnerRole, "true");
     }
@@ -134,9 +138,9 @@ static class TenantPolicies
         await ReadAsync("""
             select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
              where n.nspname = 'flowstone'
-               and (p.proname <> all (array['lowest_id', 'create_partitions', 'partitions_until', 'email_hash', 'find_email', 'find_errors', 'expire_partition'])
+               and (p.proname <> all (array['lowest_id', 'create_partitions', 'partitions_until', 'email_hash', 'find_email', 'find_external_login', 'find_users', 'find_errors', 'expire_partition'])
                     or p.proowner <> 'flowstone_owner'::regrole
-                    or p.prosecdef <> (p.proname = any (array['create_partitions', 'partitions_until', 'find_email', 'find_errors', 'expire_partition']))
+                    or p.prosecdef <> (p.proname = any (array['create_partitions', 'partitions_until', 'find_email', 'find_external_login', 'find_users', 'find_errors', 'expire_partition']))
                     or (p.prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false))
                     or (p.proname = 'expire_partition' and has_function_privilege('flowstone_app', p.oid, 'execute'))
                     or exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a where a.grantee = 0))

@@ -1,3 +1,5 @@
+using Flowstone.Credentials;
+using Flowstone.Data;
 using Flowstone.Executions;
 using Flowstone.Permissions;
 using Flowstone.Users;
@@ -8,13 +10,15 @@ namespace Flowstone.Tenancy;
 /// <summary>What one actor may do in one tenant. There is no other way to a repository.</summary>
 public sealed class TenantScope
 {
-    internal TenantScope(TenantDatabase database, Actor actor, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes)
+    internal TenantScope(
+        TenantDatabase database, Database app, SecretSealer secrets, Actor actor, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes)
     {
         Actor = actor;
         TenantId = database.TenantId;
         var access = new AccessRule(database, actor, clock);
         Users = new UserRepository(database, access, clock);
         Sessions = new SessionRepository(database, access, clock);
+        TwoFactor = new TwoFactor(database, app, access, secrets, clock);
         ApiKeys = new ApiKeyRepository(database, access, clock);
         Teams = new TeamRepository(database, access, clock);
         Workflows = new WorkflowRepository(database, access, clock);
@@ -30,6 +34,9 @@ public sealed class TenantScope
 
     /// <summary>The devices on which users are signed in.</summary>
     public SessionRepository Sessions { get; }
+
+    /// <summary>The second factor of users.</summary>
+    public TwoFactor TwoFactor { get; }
 
     public ApiKeyRepository ApiKeys { get; }
     public TeamRepository Teams { get; }

@@ -90,16 +90,19 @@ static class LoginAttempts
             returning 1)
         select exists (select from attempt) and (exists (select from known) or exists (select from everywhere)), place.source, exists (select from known),
                (select max(f.retry_at) from flowstone.login_failures f where f.tenant_id = $1 and f.account = $2 and f.source in (place.source, ''::bytea)),
-               (select l.password_hash from flowstone.user_logins l join flowstone.users u on u.tenant_id = l.tenant_id and u.id = l.user_id
-                 where l.tenant_id = $1 and l.user_id = $3 and u.status = 'ACTIVE')
-          from place
+               l.password_hash, l.totp_secret
+          from place left join (
+               select l.password_hash, case when l.totp_confirmed_at is not null then l.totp_secret end as totp_secret
+                 from flowstone.user_logins l join flowstone.users u on u.tenant_id = l.tenant_id and u.id = l.user_id
+                where l.tenant_id = $1 and l.user_id = $3 and u.tenant_id = $1 and u.status = 'ACTIVE') l on true
         """;
 
     // After the right password: the attempt was none.
     const string Clear = "delete from flowstone.login_failures where tenant_id = $1 and account = $2 and source = $3";
     const string Uncount = "update flowstone.login_failures set failures = failures - 1, retry_at = timestamptz 'epoch' where tenant_id = $1 and account = $2 and source = ''::bytea and failures > 0 and not $3";
 
-    public readonly record struct Attempt(byte[] Source, bool KnownDevice, string? PasswordHash);
+    /// <param name="TotpSecret">Sealed; null where no code is asked for.</param>
+    public readonly record struct Attempt(byte[] Source, bool KnownDevice, string? PasswordHash, byte[]? TotpSecret);
 
     /// <exception cref="TooManyAttemptsException">The password must not be looked at.</exception>
     public static async Task<Attempt> TakeAsync(
@@ -112,13 +115,53 @@ static class LoginAttempts
             {
                 retryAt = row.Get<DateTimeOffset?>(3);
                 if (row.GetBoolean(0))
-                    attempt = new(row.GetFieldValue<byte[]>(1), row.GetBoolean(2), row.Get<string>(4));
+                    attempt = new(row.GetFieldValue<byte[]>(1), row.GetBoolean(2), row.Get<string>(4), row.Get<byte[]>(5));
             }, cancellationToken);
         return attempt ?? throw new TooManyAttemptsException((retryAt ?? now) - now);
     }
 
     public static IEnumerable<Statement> Succeeded(Id<Tenant> tenant, byte[] account, Attempt attempt) =>
         [new(Clear, P(tenant), P(account), P(attempt.Source)), new(Uncount, P(tenant), P(account), P(attempt.KnownDevice))];
+
+    // The device's count for one that the user has signed in from, else the place's and that of all places.
+    const string Counting = """
+        with known as materialized (select 1 from flowstone.user_devices d where d.tenant_id = $1 and d.user_id = $3 and d.device_hash = $4),
+        counting as materialized (select $4 as source from known union all select unnest(array[$5, ''::bytea]) where not exists (select from known))
+        """;
+
+    /// <summary>What counts against the user where the source is.</summary>
+    public static async Task<LoginFailures> FailuresAsync(Database app, Id<Tenant> tenant, byte[] account, Id<User> user, SignInSource source, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        const string Find = $"""
+            {Counting}
+            select coalesce(sum(f.failures) filter (where f.source <> ''::bytea and f.at > $6 - interval '30 minutes'), 0)::int, max(f.retry_at) filter (where f.retry_at > $6)
+              from flowstone.login_failures f join counting on counting.source = f.source where f.tenant_id = $1 and f.account = $2
+            """;
+        LoginFailures? found = null;
+        await app.TransactAsync(tenant.ToString(), [new Statement(Find, P(tenant), P(account), P(user), P(DeviceHash(source)), P(Hash("place", source.Place)), P(now))],
+            row => found = new(row.GetInt32(0), row.Get<DateTimeOffset?>(1)), cancellationToken);
+        return found!;
+    }
+
+    /// <summary>After the right password, and code: the last attempt was none, and what failed before counts no more.</summary>
+    public static Task ClearAsync(Database app, Id<Tenant> tenant, byte[] account, Id<User> user, SignInSource source, CancellationToken cancellationToken)
+        => ForgetAsync($"""
+            {Counting},
+            own as (delete from flowstone.login_failures f using counting where f.tenant_id = $1 and f.account = $2 and f.source = counting.source and f.source <> ''::bytea)
+            update flowstone.login_failures f set failures = failures - 1, retry_at = timestamptz 'epoch' from counting
+             where f.tenant_id = $1 and f.account = $2 and f.source = counting.source and f.source = ''::bytea and f.failures > 0
+            """, app, tenant, account, user, source, cancellationToken);
+
+    /// <summary>After the right password that a code must follow: the attempt was none, and what failed before still counts.</summary>
+    public static Task UncountAsync(Database app, Id<Tenant> tenant, byte[] account, Id<User> user, SignInSource source, CancellationToken cancellationToken)
+        => ForgetAsync($"""
+            {Counting}
+            update flowstone.login_failures f set failures = failures - 1, retry_at = timestamptz 'epoch' from counting
+             where f.tenant_id = $1 and f.account = $2 and f.source = counting.source and f.failures > 0
+            """, app, tenant, account, user, source, cancellationToken);
+
+    static Task<int[]> ForgetAsync(string sql, Database app, Id<Tenant> tenant, byte[] account, Id<User> user, SignInSource source, CancellationToken cancellationToken)
+        => app.TransactAsync(tenant.ToString(), [new Statement(sql, P(tenant), P(account), P(user), P(DeviceHash(source)), P(Hash("place", source.Place)))], read: null, cancellationToken);
 
     public static byte[]? DeviceHash(SignInSource source) => source.Device is { Length: > 0 and <= 100 } device ? Hash("device", device) : null;
 

@@ -1,8 +1,8 @@
 using System.Security.Cryptography;
+using Flowstone.Credentials;
 using Flowstone.Data;
 using Flowstone.Tenancy;
 using Microsoft.AspNetCore.Identity;
-using Microsoft.Extensions.Options;
 using Npgsql;
 using static Flowstone.Data.Sql;
 
@@ -30,45 +30,49 @@ public sealed class SignIn
     /// <summary>How long a session lasts that is not used.</summary>
     public static readonly TimeSpan IdleLength = TimeSpan.FromDays(2);
 
-    const int LongestPassword = 1000;
-
-    // PBKDF2-SHA512; the count is OWASP's for it.
-    static readonly PasswordHasher<object> hasher = new(Options.Create(new PasswordHasherOptions { IterationCount = 210_000 }));
-
-    // Verified where there is no user, so that the answer takes as long as for one who is there.
-    static readonly string nobody = hasher.HashPassword(hasher, Convert.ToHexString(RandomNumberGenerator.GetBytes(16)));
-
     readonly Database app;
+    readonly SecretSealer secrets;
     readonly TimeProvider clock;
 
-    internal SignIn(Database app, TimeProvider clock) => (this.app, this.clock) = (app, clock);
+    internal SignIn(Database app, SecretSealer secrets, TimeProvider clock) => (this.app, this.secrets, this.clock) = (app, secrets, clock);
 
     /// <summary>What <see cref="NewUser.PasswordHash"/> takes. Slow on purpose.</summary>
     /// <exception cref="InvalidInputException">Too short or too long.</exception>
     public static string HashPassword(string password)
     {
-        if (password.Length is < 8 or > LongestPassword)
+        if (password.Length is < Passwords.Shortest or > Passwords.Longest)
             throw new InvalidInputException("password", "must have 8 to 1,000 characters.");
-        return hasher.HashPassword(hasher, password);
+        return Passwords.Hash(password);
     }
 
     /// <param name="source">Where it comes from; null is one place for all who do not say.</param>
-    /// <returns>Null: the address is unknown, the password wrong, or the user not active. Which, is not told, nor by the time it takes.</returns>
+    /// <param name="code">Of the authenticator app, or a recovery code; for users who have turned that on.</param>
+    /// <returns>Null: the address is unknown, the password or the code wrong, or the user not active. Which, is not told, nor by the time it takes.</returns>
+    /// <exception cref="CodeRequiredException">The password is right, and a code is needed with it.</exception>
     /// <exception cref="TooManyAttemptsException">The password was not looked at. Told alike for addresses that are nobody's.</exception>
-    public async Task<NewSession?> WithPasswordAsync(string email, string password, SignInSource? source = null, CancellationToken cancellationToken = default)
+    public async Task<NewSession?> WithPasswordAsync(string email, string password, SignInSource? source = null, string? code = null, CancellationToken cancellationToken = default)
     {
-        if (password.Length > LongestPassword || email.Length > 1000 || !Text.IsStorable(email))
+        if (password.Length > Passwords.Longest || email.Length > 1000 || !Text.IsStorable(email))
             return null;
         source ??= new();
         var now = clock.Now();
         var (account, tenant, user) = await FindAccountAsync(email, cancellationToken);
         var attempt = await LoginAttempts.TakeAsync(app, tenant, account, user, source, now, cancellationToken);
-        var verified = hasher.VerifyHashedPassword(hasher, attempt.PasswordHash ?? nobody, password);
-        if (verified == PasswordVerificationResult.Failed || attempt.PasswordHash is null)
+        var verified = Passwords.Verify(attempt.PasswordHash, password);
+        if (verified == PasswordVerificationResult.Failed || user is not { } who)
             return null;
-        var hash = verified == PasswordVerificationResult.SuccessRehashNeeded ? hasher.HashPassword(hasher, password) : attempt.PasswordHash;
-        return await OpenAsync(tenant, user!.Value, source with { Device = attempt.KnownDevice ? source.Device : null },
-            (attempt.PasswordHash, hash), LoginAttempts.Succeeded(tenant, account, attempt), cancellationToken);
+        SecondFactor? factor = null;
+        if (attempt.TotpSecret is { } secret)
+        {
+            if (string.IsNullOrEmpty(code))
+                throw new CodeRequiredException();   // the attempt stays counted until the code is right, too
+            factor = await SecondFactor.CheckAsync(secrets, tenant, who, secret, code, now, cancellationToken);
+            if (factor is null)
+                return null;
+        }
+        var hash = verified == PasswordVerificationResult.SuccessRehashNeeded ? Passwords.Hash(password) : attempt.PasswordHash!;
+        return await OpenAsync(tenant, who, source with { Device = attempt.KnownDevice ? source.Device : null }, (attempt.PasswordHash!, hash, attempt.TotpSecret),
+            [.. factor?.Use(tenant, who) ?? [], .. LoginAttempts.Succeeded(tenant, account, attempt)], cancellationToken);
     }
 
     /// <summary>The hash of the address, and whose it is: the tenant of zeros if nobody's.</summary>
@@ -86,20 +90,19 @@ public sealed class SignIn
     public async Task<NewSession> OpenAsync(Id<Tenant> tenant, Id<User> user, SignInSource? source = null, CancellationToken cancellationToken = default)
         => await OpenAsync(tenant, user, (source ?? new()) with { Device = null }, null, [], cancellationToken) ?? throw new NotFoundException("User", user);
 
-    /// <param name="password">The hash that the password was verified by, and the one that it has from now on; null where none was asked for.</param>
-    /// <returns>Null if the password was changed meanwhile, or the user is not active.</returns>
+    /// <param name="password">The hash that the password was verified by, the one that it has from now on, and the authenticator's secret that was asked; null where nothing was asked for.</param>
+    /// <returns>Null if either was changed meanwhile, a code was used before, or the user is not active.</returns>
     async Task<NewSession?> OpenAsync(
-        Id<Tenant> tenant, Id<User> user, SignInSource source, (string Verified, string Current)? password, IEnumerable<Statement> also, CancellationToken cancellationToken)
+        Id<Tenant> tenant, Id<User> user, SignInSource source, (string Verified, string Current, byte[]? Secret)? password, IEnumerable<Statement> also, CancellationToken cancellationToken)
     {
         // First, and it locks the row: whoever changes the password or suspends the user comes before or after, and then ends this session, too.
         const string Note = """
             update flowstone.user_logins set last_login_at = $3, password_hash = coalesce($5, password_hash)
-             where tenant_id = $1 and user_id = $2 and ($4 is null or password_hash = $4)
+             where tenant_id = $1 and user_id = $2 and ($4 is null or (password_hash = $4 and case when totp_confirmed_at is null then $6 is null else totp_secret = $6 end))
             """;
         const string Insert = """
             insert into flowstone.user_sessions (tenant_id, token_hash, user_id, created_at, expires_at, last_used_at, address, agent)
-            select u.tenant_id, $2, u.id, $4, $5, $4, $6, $7 from flowstone.users u join flowstone.user_logins l on l.tenant_id = u.tenant_id and l.user_id = u.id
-             where u.tenant_id = $1 and u.id = $3 and l.tenant_id = $1 and u.status = 'ACTIVE' and ($8 is null or l.password_hash = $8) returning 1
+            select u.tenant_id, $2, u.id, $4, $5, $4, $6, $7 from flowstone.users u where u.tenant_id = $1 and u.id = $3 and u.status = 'ACTIVE'
             """;
         const string Remember = """
             insert into flowstone.user_devices as d (tenant_id, user_id, device_hash, last_used_at) values ($1, $2, $3, $4)
@@ -110,17 +113,23 @@ public sealed class SignIn
         var now = clock.Now();
         var (token, hash) = SecretToken.New(tenant);
         var device = source.Device ?? Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        var opened = false;
-        await app.TransactAsync(tenant.ToString(),
-        [
-            new Statement(Note, P(tenant), P(user), P(now), P(password?.Verified), P(password?.Current)),
-            .. also,
-            new Statement(Insert, P(tenant), P(hash), P(user), P(now), P(now + SessionLength), P(Text.Fit(source.Address, 64)), P(Text.Fit(source.Agent, SignInSource.MaxAgentLength)), P(password?.Current)),
-            new Statement(Remember, P(tenant), P(user), P(LoginAttempts.DeviceHash(new(Device: device))), P(now)),
-            new Statement(ForgetSessions, P(tenant), P(user), P(now), P(now - IdleLength)),
-            new Statement(ForgetDevices, P(tenant), P(user), P(now - TimeSpan.FromDays(365))),
-        ], _ => opened = true, cancellationToken);
-        return opened ? new NewSession(token, now + SessionLength, device) : null;
+        try
+        {
+            await app.TransactAsync(tenant.ToString(),
+            [
+                Statement.Guarded(Note, P(tenant), P(user), P(now), P(password?.Verified), P(password?.Current), P(password?.Secret)),
+                .. also,
+                Statement.Guarded(Insert, P(tenant), P(hash), P(user), P(now), P(now + SessionLength), P(Text.Fit(source.Address, 64)), P(Text.Fit(source.Agent, SignInSource.MaxAgentLength))),
+                new Statement(Remember, P(tenant), P(user), P(LoginAttempts.DeviceHash(new(Device: device))), P(now)),
+                new Statement(ForgetSessions, P(tenant), P(user), P(now), P(now - IdleLength)),
+                new Statement(ForgetDevices, P(tenant), P(user), P(now - TimeSpan.FromDays(365))),
+            ], read: null, cancellationToken);
+        }
+        catch (ConflictException error) when (PostgresErrors.IsRefusal(error))
+        {
+            return null;
+        }
+        return new NewSession(token, now + SessionLength, device);
     }
 
     /// <summary>Whose token it is; null if nobody's, expired, unused for too long, or of a user who is no longer active.</summary>
@@ -159,19 +168,17 @@ public sealed class SignIn
     public async Task<NewSession?> ChangePasswordAsync(SignedInUser who, string current, string password, SignInSource? source = null, CancellationToken cancellationToken = default)
     {
         source ??= new();
-        if (current.Length > LongestPassword)
-            return null;
         var hash = HashPassword(password);
         var (account, tenant, user) = await FindAccountAsync(who.Email, cancellationToken);
         if (tenant != who.TenantId || user != who.UserId)
             return null;   // the address was changed meanwhile
         var attempt = await LoginAttempts.TakeAsync(app, tenant, account, user, source, clock.Now(), cancellationToken);
-        if (hasher.VerifyHashedPassword(hasher, attempt.PasswordHash ?? nobody, current) == PasswordVerificationResult.Failed || attempt.PasswordHash is null)
+        if (Passwords.Verify(attempt.PasswordHash, current) == PasswordVerificationResult.Failed)
             return null;
         if (current == password)
             throw new InvalidInputException("password", "is the old one.");
         return await OpenAsync(tenant, who.UserId, source with { Device = attempt.KnownDevice ? source.Device : null },
-            (attempt.PasswordHash, hash), [.. LoginAttempts.Succeeded(tenant, account, attempt), .. EndAll(tenant, hash)], cancellationToken);
+            (attempt.PasswordHash!, hash, attempt.TotpSecret), [.. LoginAttempts.Succeeded(tenant, account, attempt), .. EndAll(tenant, hash, Id<User>.New(clock))], cancellationToken);
     }
 
     /// <summary>Sets a new password by a token of <see cref="UserRepository.CreateTokenAsync"/>, and ends all sessions of the user, who then signs in with it.</summary>
@@ -187,7 +194,7 @@ public sealed class SignIn
         if (!SecretToken.TryRead(token, out var tenant, out _))
             return false;   // before the slow part
         var hash = HashPassword(password);
-        return await RedeemAsync(Reset, token, [P(hash)], EndAll(tenant, hash), cancellationToken);
+        return await RedeemAsync(Reset, token, [P(hash)], EndAll(tenant, hash, Id<User>.New(clock)), cancellationToken);
     }
 
     /// <summary>Notes that the user reads mail at their address, by a token of <see cref="UserRepository.CreateTokenAsync"/>; who waited for that is active then.</summary>
@@ -215,8 +222,9 @@ public sealed class SignIn
 
     // Of the user who has this password now, if anybody: whoever had the old one may have any of them. In statements of their own, which see all
     // that was there when the login was locked.
-    static Statement[] EndAll(Id<Tenant> tenant, string hash) =>
+    internal static Statement[] EndAll(Id<Tenant> tenant, string hash, Id<User> stamp) =>
     [
+        new("update flowstone.user_logins set security_stamp = $3 where tenant_id = $1 and password_hash = $2", P(tenant), P(hash), P(stamp)),
         new("delete from flowstone.user_sessions s using flowstone.user_logins l where s.tenant_id = $1 and l.tenant_id = $1 and l.user_id = s.user_id and l.password_hash = $2", P(tenant), P(hash)),
         new("delete from flowstone.user_tokens t using flowstone.user_logins l where t.tenant_id = $1 and l.tenant_id = $1 and l.user_id = t.user_id and l.password_hash = $2 and t.purpose = 'RESET_PASSWORD'", P(tenant), P(hash)),
     ];

@@ -4,7 +4,7 @@ using static Flowstone.Data.Sql;
 
 namespace Flowstone.Users;
 
-/// <summary>Deletes sessions and tokens that have ended, and failed sign-ins that no longer count: also of addresses that are nobody's.</summary>
+/// <summary>Deletes sessions and tokens that have ended, devices that were not used for a year, and failed sign-ins that no longer count: also of addresses that are nobody's.</summary>
 public sealed class SignInSweep
 {
     // At once, so that no statement holds many locks for long.
@@ -15,6 +15,7 @@ public sealed class SignInSweep
     [
         Delete("user_sessions", "s.expires_at <= $2 or s.last_used_at <= $3"),
         Delete("user_tokens", "s.expires_at <= $2 and $3 is not null"),
+        Delete("user_devices", "s.last_used_at <= $2 - interval '365 days' and $3 is not null"),
         Delete("login_failures", "s.at <= $2 - interval '1 day' and $3 is not null"),
     ];
 

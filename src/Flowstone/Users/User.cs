@@ -87,6 +87,18 @@ sealed record UserLogin : ITenantOwned
     public required Id<User> UserId { get; init; }
     public string? PasswordHash { get; init; }
     public DateTimeOffset? LastLoginAt { get; init; }
+
+    /// <summary>Changes with everything that signs the user in, so that what was signed in before can be told. Null until then.</summary>
+    public Guid? SecurityStamp { get; init; }
+
+    /// <summary>Sealed: from which the codes of the user's authenticator come; null where there is none.</summary>
+    public byte[]? TotpSecret { get; init; }
+
+    /// <summary>Since when a code is asked for at sign-in; null where the authenticator has not shown yet that it works.</summary>
+    public DateTimeOffset? TotpConfirmedAt { get; init; }
+
+    /// <summary>The half minute, counted from 1970, of the last code that was taken: none of it or before is taken again.</summary>
+    public required long TotpStep { get; init; }
 }
 
 sealed class UserLoginMapping : IEntityTypeConfiguration<UserLogin>
@@ -96,6 +108,25 @@ sealed class UserLoginMapping : IEntityTypeConfiguration<UserLogin>
         login.ToTable("user_logins");
         login.HasKey(l => new { l.TenantId, l.UserId });
         login.HasOne<User>().WithOne().HasForeignKey<UserLogin>(l => new { l.TenantId, l.UserId }).OnDelete(DeleteBehavior.Cascade);
+        login.Property(l => l.TotpStep).HasDefaultValue(0L);
+    }
+}
+
+/// <summary>A code that signs the user in once, when the authenticator is lost.</summary>
+sealed record UserRecoveryCode : ITenantOwned
+{
+    public required Id<Tenant> TenantId { get; init; }
+    public required Id<User> UserId { get; init; }
+    public required byte[] CodeHash { get; init; }
+}
+
+sealed class UserRecoveryCodeMapping : IEntityTypeConfiguration<UserRecoveryCode>
+{
+    public void Configure(EntityTypeBuilder<UserRecoveryCode> code)
+    {
+        code.ToTable("user_recovery_codes");
+        code.HasKey(c => new { c.TenantId, c.UserId, c.CodeHash });
+        code.HasOne<User>().WithMany().HasForeignKey(c => new { c.TenantId, c.UserId }).OnDelete(DeleteBehavior.Cascade);
     }
 }
 
@@ -121,5 +152,35 @@ sealed class UserEmailMapping : IEntityTypeConfiguration<UserEmail>
 
         // Changing and deleting a user's address.
         email.HasIndex(e => new { e.TenantId, e.UserId }).HasDatabaseName("ix_user_emails_by_user");
+    }
+}
+
+/// <summary>
+/// Whose an account elsewhere is (Google, a company's directory). Looked up before the tenant is known, so keyed and without foreign keys as <see cref="UserEmail"/> is.
+/// </summary>
+sealed record UserExternalLogin : ITenantOwned
+{
+    /// <summary>SHA-256 of the provider and its key of the account.</summary>
+    public required byte[] LoginHash { get; init; }
+
+    public required Id<Tenant> TenantId { get; init; }
+    public required Id<User> UserId { get; init; }
+    public required string Provider { get; init; }
+    public required string ProviderKey { get; init; }
+    public string? DisplayName { get; init; }
+}
+
+sealed class UserExternalLoginMapping : IEntityTypeConfiguration<UserExternalLogin>
+{
+    public void Configure(EntityTypeBuilder<UserExternalLogin> login)
+    {
+        login.ToTable("user_external_logins");
+        login.HasKey(l => l.LoginHash);
+        login.Property(l => l.Provider).HasMaxLength(128);
+        login.Property(l => l.ProviderKey).HasMaxLength(512);
+        login.Property(l => l.DisplayName).HasMaxLength(256);
+
+        // The logins of a user, and deleting a user.
+        login.HasIndex(l => new { l.TenantId, l.UserId }).HasDatabaseName("ix_user_external_logins_by_user");
     }
 }

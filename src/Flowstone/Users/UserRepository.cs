@@ -3,6 +3,7 @@ using System.Text.Json;
 using Flowstone.Data;
 using Flowstone.Permissions;
 using Flowstone.Tenancy;
+using Flowstone.Workflows;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 using static Flowstone.Data.Sql;
@@ -18,7 +19,7 @@ public sealed record UserFilter
     /// <summary>Whether the address was verified.</summary>
     public bool? Verified { get; init; }
 
-    /// <summary>A part of the e-mail address or of a name, without regard to case.</summary>
+    /// <summary>A part of the e-mail address or of the name, without regard to case: <c>ann@</c>, <c>ann smi</c>.</summary>
     public string? Search { get; init; }
 }
 
@@ -26,12 +27,20 @@ public sealed record UserFilter
 /// <param name="ByRole">A role that nobody has is absent.</param>
 public sealed record UserFigures(int Total, int Verified, IReadOnlyDictionary<UserStatus, int> ByStatus, IReadOnlyDictionary<UserRole, int> ByRole);
 
+/// <param name="Workflows">The ten that were changed last and are not archived.</param>
+/// <param name="ApiKeys">Those that have not expired.</param>
+public sealed record UserOverview(User User, IReadOnlyList<OwnedWorkflow> Workflows, IReadOnlyList<UserTeam> Teams, IReadOnlyList<ApiKey> ApiKeys);
+
+public sealed record OwnedWorkflow(Id<Workflow> Id, string Name, WorkflowStatus Status, DateTimeOffset UpdatedAt);
+
+public sealed record UserTeam(Id<Team> Id, string Name, TeamRole Role);
+
 /// <param name="Failures">From all places and devices.</param>
 /// <param name="LockedUntil">When the last of the locks and delays ends; null if there is none.</param>
 public sealed record LoginFailures(int Failures, DateTimeOffset? LockedUntil);
 
 /// <summary>Keeps the users of a tenant. All users may know of each other; administrators change them, and each their own profile.</summary>
-public sealed class UserRepository
+public sealed partial class UserRepository
 {
     /// <summary>Settings are shallow; a reader of JSON gives up at 64.</summary>
     const int MaxPreferencesDepth = 32;
@@ -68,6 +77,8 @@ public sealed class UserRepository
                 insert into flowstone.user_logins (tenant_id, user_id, password_hash) select $1, id, password_hash from given join addresses on user_id = id)
             select id from made
             """;
+        if (requests.FirstOrDefault(r => r.PasswordHash is { } hash && !Passwords.IsHash(hash)) is not null)
+            throw new InvalidInputException("passwordHash", "is neither of SignIn.HashPassword nor of bcrypt.");
         var users = requests.Select(Make).ToList();
         var made = (await database.QueryAsync(Create,
         [
@@ -122,7 +133,7 @@ public sealed class UserRepository
         await access.RequireAsync(AccessLevel.Read, cancellationToken);
         return await database.ReadAsync(db =>
         {
-            var page = Matching(db, filter);
+            var page = Matching(db, database.TenantId, filter);
             if (before is { } last)
                 page = page.Where(u => u.Id < last);
             return page.OrderByDescending(u => u.Id).Take(limit).ToListAsync(cancellationToken);
@@ -133,24 +144,22 @@ public sealed class UserRepository
     public async Task<int> CountAsync(UserFilter filter, CancellationToken cancellationToken = default)
     {
         await access.RequireAsync(AccessLevel.Read, cancellationToken);
-        return await database.ReadAsync(db => Matching(db, filter).CountAsync(cancellationToken));
+        return await database.ReadAsync(db => Matching(db, database.TenantId, filter).CountAsync(cancellationToken));
     }
 
-    static IQueryable<User> Matching(FlowstoneDb db, UserFilter filter)
+    static IQueryable<User> Matching(FlowstoneDb db, Id<Tenant> tenant, UserFilter filter)
     {
-        IQueryable<User> users = db.Set<User>();
+        // Behind a policy "contains" is of no use to an index, so a function of the owner's looks into it, for this tenant alone.
+        const string Found = """
+            select u.* from flowstone.find_users({0}, {1}) f (id) join flowstone.users u on u.id = f.id where u.tenant_id = {0}
+            """;
+        var users = filter.Search is { Length: > 0 } search ? db.Set<User>().FromSqlRaw(Found, tenant.Value, Like.Containing(search)) : db.Set<User>();
         if (filter.Role is { } role)
             users = users.Where(u => u.Role == role);
         if (filter.Status is { } status)
             users = users.Where(u => u.Status == status);
         if (filter.Verified is { } verified)
             users = users.Where(u => u.EmailVerifiedAt != null == verified);
-        if (filter.Search is { Length: > 0 } search)
-        {
-            var pattern = Like.Containing(search);
-            users = users.Where(u => EF.Functions.ILike(u.Email, pattern, Like.Escape)
-                || EF.Functions.ILike(u.FirstName!, pattern, Like.Escape) || EF.Functions.ILike(u.LastName!, pattern, Like.Escape));
-        }
         return users;
     }
 
@@ -163,6 +172,22 @@ public sealed class UserRepository
             row => (Status: EnumText<UserStatus>.Parse(row.GetString(0)), Role: EnumText<UserRole>.Parse(row.GetString(1)), Verified: row.GetBoolean(2), Users: row.GetInt32(3)), cancellationToken);
         return new UserFigures(groups.Sum(g => g.Users), groups.Where(g => g.Verified).Sum(g => g.Users),
             groups.GroupBy(g => g.Status).ToDictionary(g => g.Key, g => g.Sum(one => one.Users)), groups.GroupBy(g => g.Role).ToDictionary(g => g.Key, g => g.Sum(one => one.Users)));
+    }
+
+    /// <summary>A user with what is theirs. For the user and for administrators.</summary>
+    /// <exception cref="NotFoundException">This tenant has no such user.</exception>
+    /// <exception cref="AccessDeniedException">It is another user.</exception>
+    public async Task<UserOverview> OverviewAsync(Id<User> id, CancellationToken cancellationToken = default)
+    {
+        await access.RequireSelfAsync(id, cancellationToken);
+        var now = clock.Now();
+        return await database.ReadAsync(async db => new UserOverview(
+            await db.Set<User>().SingleOrDefaultAsync(u => u.Id == id, cancellationToken) ?? throw new NotFoundException("User", id),
+            await db.Set<Workflow>().Where(w => w.OwnerId == id && w.Status != WorkflowStatus.Archived).OrderByDescending(w => w.UpdatedAt).ThenByDescending(w => w.Id)
+                .Take(10).Select(w => new OwnedWorkflow(w.Id, w.Name, w.Status, w.UpdatedAt)).ToListAsync(cancellationToken),
+            await (from m in db.Set<TeamMember>() join t in db.Set<Team>() on new { m.TenantId, Id = m.TeamId } equals new { t.TenantId, t.Id }
+                   where m.UserId == id orderby t.Name, t.Id select new UserTeam(t.Id, t.Name, m.Role)).ToListAsync(cancellationToken),
+            await db.Set<ApiKey>().Where(k => k.UserId == id && (k.ExpiresAt == null || k.ExpiresAt > now)).OrderByDescending(k => k.Id).ToListAsync(cancellationToken)));
     }
 
     /// <summary>The failed sign-ins of a user that still count.</summary>
@@ -218,20 +243,13 @@ public sealed class UserRepository
         if (changes.Status is not (null or UserStatus.Active) || changes.Role is not null)
         {
             // Or a later ACTIVE would open them again. A sign-in that is under way has locked the row, or will find the status.
-            statements.Add(("update flowstone.user_logins set last_login_at = last_login_at where tenant_id = $1 and user_id = $2", [P(id)]));
+            statements.Add(("update flowstone.user_logins set security_stamp = $3 where tenant_id = $1 and user_id = $2", [P(id), P(Id<User>.New(clock))]));
             statements.Add(("delete from flowstone.user_sessions where tenant_id = $1 and user_id = $2", [P(id)]));
         }
         if (changes.Role is not (null or UserRole.Admin))
             statements.Add(("delete from flowstone.api_keys where tenant_id = $1 and user_id = $2 and 'WORK' = any(scopes)", [P(id)]));   // an administrator's to give, and to have
         if (changes.Email is { } email)
-        {
-            statements.Add(("delete from flowstone.user_tokens where tenant_id = $1 and user_id = $2", [P(id)]));   // they were sent to the old one
-            statements.Add(("delete from flowstone.user_emails where tenant_id = $1 and user_id = $2", [P(id)]));
-            statements.Add(("""
-                insert into flowstone.user_emails (tenant_id, user_id, email_hash)
-                select tenant_id, id, flowstone.email_hash($3) from flowstone.users where tenant_id = $1 and id = $2
-                """, [P(id), P(email.Trim())]));
-        }
+            statements.AddRange(ChangeAddress(id, email.Trim()));
         try
         {
             await database.ExecuteAsync(statements, cancellationToken);
@@ -243,6 +261,14 @@ public sealed class UserRepository
         return await FindAsync(id, cancellationToken) ?? throw new NotFoundException("User", id);
     }
 
+    /// <summary>What a new address brings with it; <c>$1</c> is the tenant.</summary>
+    internal static (string Sql, NpgsqlParameter[] Parameters)[] ChangeAddress(Id<User> id, string email) =>
+    [
+        ("delete from flowstone.user_tokens where tenant_id = $1 and user_id = $2", [P(id)]),   // they were sent to the old one
+        ("delete from flowstone.user_emails where tenant_id = $1 and user_id = $2", [P(id)]),
+        ("insert into flowstone.user_emails (tenant_id, user_id, email_hash) select tenant_id, id, flowstone.email_hash($3) from flowstone.users where tenant_id = $1 and id = $2", [P(id), P(email)]),
+    ];
+
     /// <summary>Makes a token to be sent to the user's address, for <see cref="SignIn.VerifyEmailAsync"/> or <see cref="SignIn.ResetPasswordAsync"/>. It replaces an earlier one.</summary>
     /// <returns>A secret: only its hash is stored.</returns>
     /// <exception cref="NotFoundException">This tenant has no such user.</exception>
@@ -250,19 +276,25 @@ public sealed class UserRepository
     public async Task<string> CreateTokenAsync(Id<User> id, TokenPurpose purpose, CancellationToken cancellationToken = default)
     {
         await access.RequireAdministratorAsync(cancellationToken);
-        const string Replace = "delete from flowstone.user_tokens where tenant_id = $1 and user_id = $2 and (purpose = $3 or expires_at <= $4)";
         const string Create = """
             insert into flowstone.user_tokens (tenant_id, token_hash, user_id, purpose, created_at, expires_at)
             select tenant_id, $3, id, $4, $5, $6 from flowstone.users where tenant_id = $1 and id = $2
+            on conflict (tenant_id, user_id, purpose) do update set token_hash = excluded.token_hash, created_at = excluded.created_at, expires_at = excluded.expires_at
             """;
         var (token, hash) = SecretToken.New(database.TenantId);
         var now = clock.Now();
-        var created = await database.ExecuteAsync(
-        [
-            (Replace, [P(id), P(EnumText<TokenPurpose>.Of(purpose)), P(now)]),
-            (Create, [P(id), P(hash), P(EnumText<TokenPurpose>.Of(purpose)), P(now), P(now + Lifetime(purpose))]),
-        ], cancellationToken);
-        return created[1] == 1 ? token : throw new NotFoundException("User", id);
+        return await database.ExecuteAsync(Create, [P(id), P(hash), P(EnumText<TokenPurpose>.Of(purpose)), P(now), P(now + Lifetime(purpose))], cancellationToken) == 1
+            ? token : throw new NotFoundException("User", id);
+    }
+
+    /// <summary>Whether it is a token of the user for this, which what it is for deletes.</summary>
+    internal static async Task<bool> IsTokenAsync(Database app, Id<Tenant> tenant, Id<User> user, TokenPurpose purpose, string token, DateTimeOffset now)
+    {
+        const string Find = "select 1 from flowstone.user_tokens where tenant_id = $1 and token_hash = $2 and user_id = $3 and purpose = $4 and expires_at > $5";
+        var found = false;
+        if (SecretToken.TryRead(token, out var home, out var hash) && home == tenant)
+            await app.TransactAsync(tenant.ToString(), [new(Find, P(tenant), P(hash), P(user), P(EnumText<TokenPurpose>.Of(purpose)), P(now))], _ => found = true, default);
+        return found;
     }
 
     /// <summary>How long a token is good.</summary>
@@ -274,56 +306,6 @@ public sealed class UserRepository
     internal async Task<bool> SetFirstPasswordAsync(Id<User> id, string hash, CancellationToken cancellationToken)
         => await database.ExecuteAsync("update flowstone.user_logins set password_hash = $3 where tenant_id = $1 and user_id = $2 and password_hash is null",
             [P(id), P(hash)], cancellationToken) == 1;
-
-    /// <returns>False if there was no such user.</returns>
-    /// <param name="transferTo">
-    /// Who gets the user's workflows, and the teams of which the user is the last owner, in the same transaction. Null transfers nothing.
-    /// Sessions, API keys, shares and memberships go with the user.
-    /// </param>
-    /// <exception cref="InvalidInputException">The user owns workflows and nobody is to get them, or that one is no active user of this tenant.</exception>
-    /// <exception cref="ConflictException">The user is the last owner of a team and nobody is to get it, or the last active administrator.</exception>
-    public async Task<bool> DeleteAsync(Id<User> id, Id<User>? transferTo = null, CancellationToken cancellationToken = default)
-    {
-        // As TeamRepository does: one change of membership at a time, then a statement that sees what the one before did.
-        const string LockTeams = """
-            select 1 from flowstone.teams t
-             where t.tenant_id = $1 and exists (select from flowstone.team_members m where m.tenant_id = $1 and m.team_id = t.id and m.user_id = $2)
-             order by t.id for update
-            """;
-        const string DeleteUser = $"""
-            delete from flowstone.users u where u.tenant_id = $1 and u.id = $2 and {AnotherAdministrator} and not exists (
-                   select from flowstone.team_members m where m.tenant_id = $1 and m.user_id = $2 and m.role = 'OWNER' and not exists (
-                          select from flowstone.team_members o where o.tenant_id = $1 and o.team_id = m.team_id and o.user_id <> $2 and o.role = 'OWNER'))
-            """;
-        const string TransferWorkflows = $"""
-            update flowstone.workflows w set owner_id = $3, updated_at = $4 from flowstone.users u
-             where w.tenant_id = $1 and w.owner_id = $2 and u.tenant_id = $1 and u.id = $2 and {AnotherAdministrator}
-            """;
-        const string TransferTeams = $"""
-            insert into flowstone.team_members as m (tenant_id, team_id, user_id, role, joined_at)
-            select o.tenant_id, o.team_id, $3, 'OWNER', $4 from flowstone.team_members o join flowstone.users u on u.tenant_id = o.tenant_id and u.id = o.user_id
-             where o.tenant_id = $1 and o.user_id = $2 and o.role = 'OWNER' and {AnotherAdministrator} and not exists (
-                   select from flowstone.team_members a where a.tenant_id = $1 and a.team_id = o.team_id and a.user_id <> $2 and a.role = 'OWNER')
-            on conflict (tenant_id, team_id, user_id) do update set role = 'OWNER'
-            """;
-        const string FreeEmail = """
-            delete from flowstone.user_emails e where e.tenant_id = $1 and e.user_id = $2
-               and not exists (select from flowstone.users u where u.tenant_id = $1 and u.id = $2)
-            """;
-        await access.RequireAdministratorAsync(cancellationToken);
-        if (transferTo is { } heir && (heir == id || await FindAsync(heir, cancellationToken) is not { Status: UserStatus.Active }))
-            throw new InvalidInputException("transferTo", "is not another active user of this tenant.");
-        List<(string, NpgsqlParameter[])> statements = [(LockAdministrators, []), (LockTeams, [P(id)])];
-        if (transferTo is { } to)
-            statements.AddRange([(TransferWorkflows, [P(id), P(to), P(clock.Now())]), (TransferTeams, [P(id), P(to), P(clock.Now())])]);
-        statements.AddRange([(DeleteUser, [P(id)]), (FreeEmail, [P(id)])]);
-        if ((await database.ExecuteAsync(statements, cancellationToken))[^2] > 0)
-            return true;
-        if (await FindAsync(id, cancellationToken) is not { } user)
-            return false;
-        throw user is { Role: UserRole.Admin, Status: UserStatus.Active } && !await AnotherAdministratorAsync(id, cancellationToken) ? LastAdministrator()
-            : new ConflictException("The user is the last owner of a team: make somebody else an owner, or delete the team, first.");
-    }
 
     // One change among the administrators at a time, in a statement of its own: the next one's snapshot then sees what the one before did.
     const string LockAdministrators = "select 1 from flowstone.users where tenant_id = $1 and role = 'ADMIN' and status = 'ACTIVE' order by id for no key update";
@@ -356,7 +338,7 @@ public sealed class UserRepository
             throw new InvalidInputException("preferences", $"{error.Field} {error.Message}".TrimStart());
     }
 
-    static void CheckProfile(string? email, string? firstName, string? lastName, string? timeZone, string? language)
+    internal static void CheckProfile(string? email, string? firstName, string? lastName, string? timeZone, string? language)
     {
         if (email is not null && (!MailAddress.TryCreate(email.Trim(), out var address) || address.Address != email.Trim()))
             throw new InvalidInputException("email", "is not an e-mail address.");

@@ -82,7 +82,7 @@ sealed class UserTokenMapping : IEntityTypeConfiguration<UserToken>
         token.HasKey(t => new { t.TenantId, t.TokenHash });
         token.HasOne<User>().WithMany().HasForeignKey(t => new { t.TenantId, t.UserId }).OnDelete(DeleteBehavior.Cascade);
 
-        // Deleting a user, and the tokens that a new one replaces.
-        token.HasIndex(t => new { t.TenantId, t.UserId }).HasDatabaseName("ix_user_tokens_by_user");
+        // Deleting a user, and the token that a new one replaces.
+        token.HasIndex(t => new { t.TenantId, t.UserId, t.Purpose }).IsUnique().HasDatabaseName("ix_user_tokens_by_user");
     }
 }

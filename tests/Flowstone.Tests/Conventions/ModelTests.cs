@@ -11,7 +11,7 @@ namespace Flowstone.Tests.Conventions;
 public sealed partial class ModelTests(TestDatabase database)
 {
     // Keyed by the address and by the shard: the two look-ups that come before the tenant is known. Without foreign keys for that reason.
-    static readonly string[] keyedOtherwise = ["user_emails", "execution_queue"];
+    static readonly string[] keyedOtherwise = ["user_emails", "user_external_logins", "execution_queue"];
 
     static readonly IModel model = new FlowstoneDb(FlowstoneDbOptions.CreateWithoutDatabase(), default).GetService<IDesignTimeModel>().Model;
 

@@ -42,7 +42,7 @@ public sealed partial class SourceTests
     // Constants of the code, role names, and tenants as Guids: nothing that a user wrote.
     static readonly string[] known =
     [
-        "{rest}", "{Tree}", "{asked}", "{List(", "{WriteSql.Payload}", "{Payload}", "{Locked}", "{NewRun}", "{Queued}", "{ExecutionRow.Columns}", "{NodeExecutionRow.Columns}", "{role}", "{tenants}", "{name}", "{LockKey}", "{Database.ByKeyOnly}", "{TenantPolicies.", "{Horizon.Days}", "{QueueSql.ClaimOrder}", "{reach.Sql}", "{ended}", "{RowsAtOnce}", "{Given(", "{Count(", "{key}", "{reachOfQueue.Sql}", "{Ended(", "{Ways(", "{tenant}", "{user}", "{now}", "{next", "{column}", "{(int)needed}", "{joined}", "{AnotherAdministrator}",
+        "{rest}", "{Tree}", "{asked}", "{List(", "{WriteSql.Payload}", "{Payload}", "{Locked}", "{NewRun}", "{Queued}", "{ExecutionRow.Columns}", "{NodeExecutionRow.Columns}", "{role}", "{tenants}", "{name}", "{LockKey}", "{Database.ByKeyOnly}", "{TenantPolicies.", "{Horizon.Days}", "{QueueSql.ClaimOrder}", "{reach.Sql}", "{ended}", "{RowsAtOnce}", "{Given(", "{Count(", "{key}", "{reachOfQueue.Sql}", "{Ended(", "{Ways(", "{tenant}", "{user}", "{now}", "{next", "{column}", "{(int)needed}", "{joined}", "{AnotherAdministrator}", "{change}", "{Counting}", "{which}", "{Unfinished}", "{OnlyTheirs}",
         "{ShortestHorizon.Days}", "{table}", "{AppRole}", "{policy.", "{check}", "{condition}", "{column}", "{QueueSql.", "{First}",
         "{All", "{most}", "{branch}", "{string.Join(\" union all ", "{alias}", "{workflow}", "{comparison}", "{Add(P(", "{end}", "{Joined}", "{Order}", "{Ended}", "{Expired}", "{(limits ? ", "{(has.", "{(thorough ? ", "{(failed ? ",
     ];

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using Flowstone.Data;
 using Flowstone.Executions;
 using Flowstone.Tenancy;
 using Npgsql;
@@ -35,6 +36,38 @@ public sealed class PoolerTests(TestDatabase database)
             var executions = await store.Tenant(tenant.Id, Actor.System("test")).Executions.ListAsync(new ExecutionFilter(), null, 50);
             Assert.Equal(4, executions.Count);
             Assert.All(executions, e => Assert.Equal((tenant.Id, ExecutionStatus.Success), (e.TenantId, e.Status)));
+        }
+    }
+
+    [Fact]
+    public async Task No_tenant_is_carried_over_by_a_pooler_that_hands_every_transaction_to_another()
+    {
+        Assert.SkipUnless(File.Exists(Pooler), "PgBouncer is not installed: sudo apt-get install pgbouncer");
+        var tenants = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => database.NewTenantAsync()));
+        var workflows = await Task.WhenAll(tenants.Select(tenant => tenant.CreateWorkflowAsync()));
+        await using var pooler = await PgBouncer.StartAsync(new NpgsqlConnectionStringBuilder(database.AppConnectionString()));
+        await using var source = FlowstoneStore.Connect(new FlowstoneOptions { ConnectionString = pooler.ConnectionString, PoolMin = 0, PoolMax = 8 });
+        await using var store = new FlowstoneStore(source, TimeProvider.System);
+
+        await Task.WhenAll(Enumerable.Range(0, 200).Select(async i =>
+        {
+            var (own, other) = (store.Tenant(tenants[i % 4].Id, Actor.System("test")), workflows[(i + 1) % 4]);
+            Assert.Equal(workflows[i % 4].Id, Assert.Single(await own.Workflows.ListAsync(new(), null, 10)).Id);
+            Assert.Null(await own.Workflows.FindAsync(other.Id));
+            if (i % 5 == 0)
+                await Assert.ThrowsAsync<InvalidInputException>(() => own.Teams.CreateAsync("Theirs", null, default));   // an error ends a transaction, too
+            if (i % 3 == 0)
+                Assert.Equal(0L, await WithoutTenantAsync(source));
+        }));
+
+        static async Task<long> WithoutTenantAsync(NpgsqlDataSource source)
+        {
+            await using var connection = await source.OpenConnectionAsync();
+            await using var batch = new NpgsqlBatch(connection)
+            {
+                BatchCommands = { new("begin"), new(Database.SetRole(TenantPolicies.AppRole)), new("select count(*) from flowstone.workflows"), new("commit") },
+            };
+            return (long)(await batch.ExecuteScalarAsync())!;
         }
     }
 

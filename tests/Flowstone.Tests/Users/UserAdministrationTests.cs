@@ -1,7 +1,10 @@
 using System.Text.Json;
 using Flowstone.Data;
+using Flowstone.Executions;
 using Flowstone.Tenancy;
 using Flowstone.Users;
+using Flowstone.Workflows;
+using static Flowstone.Data.Sql;
 
 namespace Flowstone.Tests.Users;
 
@@ -85,6 +88,63 @@ public sealed class UserAdministrationTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task What_a_deleted_user_owned_is_deleted_with_every_trace_of_its_executions_or_nothing_is()
+    {
+        var tenant = await database.NewTenantAsync();
+        var (leaver, colleague) = (await UserAsync(), await UserAsync());
+        var (asLeaver, asColleague) = (tenant.Store.Tenant(tenant.Id, Actor.User(leaver.Id)), tenant.Store.Tenant(tenant.Id, Actor.User(colleague.Id)));
+        var (workflow, kept) = (await asLeaver.Workflows.CreateAsync(new() { Definition = TestTenant.Definition() }), await asColleague.Workflows.CreateAsync(new() { Definition = TestTenant.Definition() }));
+        var (alone, together) = (await asLeaver.Teams.CreateAsync("Alone", null, leaver.Id), await asLeaver.Teams.CreateAsync("Together", null, leaver.Id));
+        await asLeaver.Teams.SetMemberAsync(together.Id, colleague.Id, TeamRole.Member);
+        var keptRun = await tenant.StartAsync(kept);
+        await asLeaver.Executions.StartAsync(new() { WorkflowId = workflow.Id, Input = TestTenant.Json($"\"{new string('a', 100)}\"") });
+
+        Assert.Contains("cancel them", (await Assert.ThrowsAsync<ConflictException>(() => DeleteAsync())).Message, StringComparison.Ordinal);
+        foreach (var claimed in await tenant.ClaimAsync())
+            await tenant.Queue.FinishAsync(claimed.Lease, new ExecutionOutcome { Status = ExecutionStatus.Success, Output = TestTenant.Json("17") });
+        Assert.Contains("last owner", (await Assert.ThrowsAsync<ConflictException>(() => DeleteAsync())).Message, StringComparison.Ordinal);
+        Assert.NotNull(await tenant.Scope.Workflows.FindAsync(workflow.Id));
+        await asLeaver.Teams.SetMemberAsync(together.Id, colleague.Id, TeamRole.Owner);
+
+        Assert.True(await DeleteAsync());
+        Assert.Null(await tenant.Scope.Workflows.FindAsync(workflow.Id));
+        Assert.Null(await tenant.Scope.Teams.FindAsync(alone.Id));
+        Assert.NotNull(await tenant.Scope.Teams.FindAsync(together.Id));
+        Assert.Equal([keptRun.Id], (await tenant.Scope.Executions.ListAsync(new(), null, 10)).Select(e => e.Id));
+        foreach (var table in new[] { "executions", "execution_deltas", "workflows", "workflow_versions" })
+            Assert.Equal(0L, await database.ScalarAsync<long>($"select count(*) from flowstone.{table} t where tenant_id = $1 and to_jsonb(t)::text like '%' || $2 || '%'", P(tenant.Id), P(workflow.Id.ToString())));
+        Assert.False(await DeleteAsync());
+
+        Task<bool> DeleteAsync() => tenant.Scope.Users.DeleteAsync(leaver.Id, deleteOwned: true);
+        Task<User> UserAsync() => tenant.Scope.Users.CreateAsync(new NewUser { Email = $"{Path.GetRandomFileName()}@example.com" });
+    }
+
+    [Fact]
+    public async Task An_overview_shows_a_user_with_workflows_teams_and_keys()
+    {
+        var tenant = await database.NewTenantAsync();
+        var (ada, bob) = (await tenant.Scope.Users.CreateAsync(new NewUser { Email = Address(tenant) }), await tenant.Scope.Users.CreateAsync(new NewUser { Email = Address(tenant, "bob") }));
+        var asAda = tenant.Store.Tenant(tenant.Id, Actor.User(ada.Id));
+        for (var i = 0; i < 12; i++)
+        {
+            tenant.Clock.Advance(TimeSpan.FromSeconds(1));
+            await asAda.Workflows.CreateAsync(new() { Definition = TestTenant.Definition($"W{i}"), Status = i == 11 ? WorkflowStatus.Archived : WorkflowStatus.Active });
+        }
+        var team = await asAda.Teams.CreateAsync("Team", null, ada.Id);
+        var key = (await asAda.ApiKeys.CreateAsync(ada.Id, new() { Name = "Key", Scopes = [ApiScope.Read], ExpiresAt = tenant.Clock.Now().AddDays(1) })).Stored;
+        await tenant.Store.Tenant(tenant.Id, Actor.User(bob.Id)).Workflows.CreateAsync(new() { Definition = TestTenant.Definition("Bob's") });
+
+        var overview = await asAda.Users.OverviewAsync(ada.Id);
+        Assert.Equal(ada.Id, overview.User.Id);
+        Assert.Equal(Enumerable.Range(1, 10).Select(i => $"W{i}"), overview.Workflows.Select(w => w.Name).Order(StringComparer.Ordinal).OrderBy(name => name.Length));
+        Assert.Equal(new UserTeam(team.Id, "Team", TeamRole.Owner), Assert.Single(overview.Teams));
+        Assert.Equal(key.Id, Assert.Single(overview.ApiKeys).Id);
+        await Assert.ThrowsAsync<AccessDeniedException>(() => asAda.Users.OverviewAsync(bob.Id));
+        tenant.Clock.Advance(TimeSpan.FromDays(2));
+        Assert.Empty((await tenant.Scope.Users.OverviewAsync(ada.Id)).ApiKeys);
+    }
+
+    [Fact]
     public async Task Many_users_are_made_at_once_and_taken_addresses_are_left_out()
     {
         var (tenant, other) = (await database.NewTenantAsync(), await database.NewTenantAsync());
@@ -109,14 +169,14 @@ public sealed class UserAdministrationTests(TestDatabase database)
     public async Task Users_are_counted_as_they_are_listed()
     {
         var tenant = await database.NewTenantAsync();
-        var users = await tenant.Scope.Users.CreateManyAsync([.. Enumerable.Range(0, 6).Select(i => new NewUser { Email = Address(tenant, $"u{i}"), Role = i < 2 ? UserRole.Admin : UserRole.User })]);
+        var users = await tenant.Scope.Users.CreateManyAsync([.. Enumerable.Range(0, 6).Select(i => new NewUser { Email = Address(tenant, $"u{i}"), FirstName = i == 0 ? "Ada" : null, LastName = i == 0 ? "Lovelace" : null, Role = i < 2 ? UserRole.Admin : UserRole.User })]);
         await tenant.Scope.Users.UpdateAsync(users[5].Id, new() { Status = UserStatus.Suspended });
         await tenant.Store.SignIn.VerifyEmailAsync(await tenant.Scope.Users.CreateTokenAsync(users[0].Id, TokenPurpose.VerifyEmail));
 
         foreach (var (filter, count) in new (UserFilter, int)[]
         {
             (new(), 6), (new() { Role = UserRole.Admin }, 2), (new() { Status = UserStatus.Suspended }, 1), (new() { Verified = true }, 1), (new() { Verified = false }, 5),
-            (new() { Search = "U3@" }, 1), (new() { Role = UserRole.User, Search = "u" , Status = UserStatus.Active }, 3),
+            (new() { Search = "U3@" }, 1), (new() { Search = "da lov" }, 1), (new() { Search = "%" }, 0), (new() { Role = UserRole.User, Search = "u" , Status = UserStatus.Active }, 3),
         })
         {
             Assert.Equal(count, await tenant.Scope.Users.CountAsync(filter));

@@ -1056,6 +1056,46 @@ namespace Flowstone.Data.Migrations
                     b.ToTable("user_emails", "flowstone");
                 });
 
+            modelBuilder.Entity("Flowstone.Users.UserExternalLogin", b =>
+                {
+                    b.Property<byte[]>("LoginHash")
+                        .HasColumnType("bytea")
+                        .HasColumnName("login_hash");
+
+                    b.Property<string>("DisplayName")
+                        .HasMaxLength(256)
+                        .HasColumnType("character varying(256)")
+                        .HasColumnName("display_name");
+
+                    b.Property<string>("Provider")
+                        .IsRequired()
+                        .HasMaxLength(128)
+                        .HasColumnType("character varying(128)")
+                        .HasColumnName("provider");
+
+                    b.Property<string>("ProviderKey")
+                        .IsRequired()
+                        .HasMaxLength(512)
+                        .HasColumnType("character varying(512)")
+                        .HasColumnName("provider_key");
+
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("UserId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("user_id");
+
+                    b.HasKey("LoginHash")
+                        .HasName("pk_user_external_logins");
+
+                    b.HasIndex("TenantId", "UserId")
+                        .HasDatabaseName("ix_user_external_logins_by_user");
+
+                    b.ToTable("user_external_logins", "flowstone");
+                });
+
             modelBuilder.Entity("Flowstone.Users.UserLogin", b =>
                 {
                     b.Property<Guid>("TenantId")
@@ -1074,10 +1114,48 @@ namespace Flowstone.Data.Migrations
                         .HasColumnType("text")
                         .HasColumnName("password_hash");
 
+                    b.Property<Guid?>("SecurityStamp")
+                        .HasColumnType("uuid")
+                        .HasColumnName("security_stamp");
+
+                    b.Property<DateTimeOffset?>("TotpConfirmedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("totp_confirmed_at");
+
+                    b.Property<byte[]>("TotpSecret")
+                        .HasColumnType("bytea")
+                        .HasColumnName("totp_secret");
+
+                    b.Property<long>("TotpStep")
+                        .ValueGeneratedOnAdd()
+                        .HasColumnType("bigint")
+                        .HasDefaultValue(0L)
+                        .HasColumnName("totp_step");
+
                     b.HasKey("TenantId", "UserId")
                         .HasName("pk_user_logins");
 
                     b.ToTable("user_logins", "flowstone");
+                });
+
+            modelBuilder.Entity("Flowstone.Users.UserRecoveryCode", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("UserId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("user_id");
+
+                    b.Property<byte[]>("CodeHash")
+                        .HasColumnType("bytea")
+                        .HasColumnName("code_hash");
+
+                    b.HasKey("TenantId", "UserId", "CodeHash")
+                        .HasName("pk_user_recovery_codes");
+
+                    b.ToTable("user_recovery_codes", "flowstone");
                 });
 
             modelBuilder.Entity("Flowstone.Users.UserSession", b =>
@@ -1156,7 +1234,8 @@ namespace Flowstone.Data.Migrations
                     b.HasKey("TenantId", "TokenHash")
                         .HasName("pk_user_tokens");
 
-                    b.HasIndex("TenantId", "UserId")
+                    b.HasIndex("TenantId", "UserId", "Purpose")
+                        .IsUnique()
                         .HasDatabaseName("ix_user_tokens_by_user");
 
                     b.ToTable("user_tokens", "flowstone", t =>
@@ -1426,6 +1505,16 @@ namespace Flowstone.Data.Migrations
                         .OnDelete(DeleteBehavior.Cascade)
                         .IsRequired()
                         .HasConstraintName("fk_user_logins_users");
+                });
+
+            modelBuilder.Entity("Flowstone.Users.UserRecoveryCode", b =>
+                {
+                    b.HasOne("Flowstone.Users.User", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "UserId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_user_recovery_codes_users");
                 });
 
             modelBuilder.Entity("Flowstone.Users.UserSession", b =>

@@ -32,11 +32,14 @@ sealed class MasterKeySealer : PayloadSealer
 
     /// <returns>Null if no key is set.</returns>
     /// <exception cref="InvalidInputException">There is a key, but it is not 32 bytes in base64, or its file cannot be read.</exception>
-    public static MasterKeySealer? Of(FlowstoneOptions options)
+    public static MasterKeySealer? Of(FlowstoneOptions options) => KeyOf(options) is { } key ? new(key) : null;
+
+    /// <inheritdoc cref="Of"/>
+    public static byte[]? KeyOf(FlowstoneOptions options)
     {
         if (options.KeyFile is { Length: > 0 } file)
-            return new(Decode("FLOWSTONE_KEY_FILE", Read(file)));
-        return options.MasterKey is { Length: > 0 } text ? new(Decode("FLOWSTONE_MASTER_KEY", text)) : null;
+            return Decode("FLOWSTONE_KEY_FILE", Read(file));
+        return options.MasterKey is { Length: > 0 } text ? Decode("FLOWSTONE_MASTER_KEY", text) : null;
 
         static string Read(string file)
         {

@@ -1,0 +1,21 @@
+using System.Security.Cryptography;
+using Microsoft.AspNetCore.Http;
+
+namespace Flowstone.Users.Identity;
+
+/// <summary>Where a sign-in comes from; and the cookie that keeps others' wrong passwords from locking a browser out from which its user has signed in.</summary>
+static class SignInDevice
+{
+    public const string Cookie = "flowstone_device";
+
+    public static SignInSource Source(HttpContext? context)
+        => new(context?.Connection.RemoteIpAddress?.ToString(), context?.Request.Headers.UserAgent.ToString() is { Length: > 0 } agent ? agent : null, context?.Request.Cookies[Cookie]);
+
+    /// <summary>What the browser has, or has from now on, for a year.</summary>
+    public static string Keep(HttpContext context, DateTimeOffset now)
+    {
+        var device = context.Request.Cookies[Cookie] is { Length: > 0 and <= 100 } known ? known : Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
+        context.Response.Cookies.Append(Cookie, device, new CookieOptions { HttpOnly = true, SameSite = SameSiteMode.Strict, Secure = context.Request.IsHttps, Path = "/", Expires = now.AddDays(365) });
+        return device;
+    }
+}
