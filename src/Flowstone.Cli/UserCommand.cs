@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Flowstone.Tenancy;
 using Flowstone.Users;
 
 namespace Flowstone.Cli;
@@ -8,7 +9,7 @@ static class UserCommand
 {
     static readonly Argument<string> email = new("email") { Description = "The user's address." };
 
-    public static Command Create() => new("user", "Make, list, unlock and delete users.") { List(), New(), Set(), Token(), Unlock(), Delete() };
+    public static Command Create() => new("user", "Make, list, unlock, sign out and delete users.") { List(), New(), Set(), Token(), Unlock(), SignOut(), TwoFactorOff(), Delete() };
 
     static Command List()
     {
@@ -76,6 +77,26 @@ static class UserCommand
         return unlock;
     }
 
+    static Command SignOut()
+    {
+        var signOut = new Command("sign-out", "End all sessions of a user, and forget their devices.") { email, StoreOptions.Tenant }.WithExample("flowstone user sign-out ada@acme.example");
+        signOut.SetAction((arguments, cancellationToken) => WithTenantAsync(arguments, async (tenant, user) =>
+            Output.Line($"{user.Email}: {await tenant.Sessions.RevokeAllAsync(user.Id, cancellationToken: cancellationToken)} sessions ended."), cancellationToken));
+        return signOut;
+    }
+
+    static Command TwoFactorOff()
+    {
+        var off = new Command("two-factor-off", "Turn two-factor sign-in off for a user who has lost the app and the recovery codes.") { email, StoreOptions.Tenant }
+            .WithExample("flowstone user two-factor-off ada@acme.example");
+        off.SetAction((arguments, cancellationToken) => WithTenantAsync(arguments, async (tenant, user) =>
+        {
+            await tenant.TwoFactor.DisableAsync(user.Id, code: null, cancellationToken);
+            Output.Line($"{user.Email} signs in with the password alone.");
+        }, cancellationToken));
+        return off;
+    }
+
     static Command Delete()
     {
         var heir = new Option<string?>("--transfer-to") { Description = "The address of the user who gets the workflows, and the teams without another owner." };
@@ -93,14 +114,20 @@ static class UserCommand
         return delete;
     }
 
-    static async Task WithUsersAsync(ParseResult arguments, Func<UserRepository, Task> act, CancellationToken cancellationToken)
-    {
-        await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);
-        await act((await open.TenantAsync(arguments, cancellationToken)).Users);
-    }
+    static Task WithUsersAsync(ParseResult arguments, Func<UserRepository, Task> act, CancellationToken cancellationToken)
+        => OpenAsync(arguments, tenant => act(tenant.Users), cancellationToken);
 
     static Task WithUserAsync(ParseResult arguments, Func<UserRepository, User, Task> act, CancellationToken cancellationToken)
-        => WithUsersAsync(arguments, async users => await act(users, await GetAsync(users, arguments.GetRequiredValue(email), cancellationToken)), cancellationToken);
+        => WithTenantAsync(arguments, (tenant, user) => act(tenant.Users, user), cancellationToken);
+
+    static Task WithTenantAsync(ParseResult arguments, Func<TenantScope, User, Task> act, CancellationToken cancellationToken)
+        => OpenAsync(arguments, async tenant => await act(tenant, await GetAsync(tenant.Users, arguments.GetRequiredValue(email), cancellationToken)), cancellationToken);
+
+    static async Task OpenAsync(ParseResult arguments, Func<TenantScope, Task> act, CancellationToken cancellationToken)
+    {
+        await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);
+        await act(await open.TenantAsync(arguments, cancellationToken));
+    }
 
     static async Task<User> GetAsync(UserRepository users, string address, CancellationToken cancellationToken)
         => await users.FindByEmailAsync(address, cancellationToken) ?? throw new InvalidInputException("email", $"there is no user '{address}'. See: flowstone user list");

@@ -1,4 +1,5 @@
 using System.Reflection;
+using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.OpenApi;
 using Microsoft.OpenApi;
 
@@ -17,10 +18,13 @@ static class OpenApi
             document.Components ??= new OpenApiComponents();
             document.Components.SecuritySchemes = new Dictionary<string, IOpenApiSecurityScheme>
             {
+                ["apiKey"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.ApiKey, In = ParameterLocation.Header, Name = "X-Api-Key", Description = "A key that POST /api/v1/api-keys gives." },
                 ["bearer"] = new OpenApiSecurityScheme { Type = SecuritySchemeType.Http, Scheme = "bearer", Description = "The token that POST /api/v1/auth/login gives." },
             };
-            document.Security = [new OpenApiSecurityRequirement { [new OpenApiSecuritySchemeReference("bearer", document)] = [] }];
+            document.Security = [Needs("bearer"), Needs("apiKey")];   // either
             return Task.CompletedTask;
+
+            OpenApiSecurityRequirement Needs(string scheme) => new() { [new OpenApiSecuritySchemeReference(scheme, document)] = [] };
         });
         options.AddSchemaTransformer((schema, context, _) =>
         {
@@ -33,9 +37,16 @@ static class OpenApi
             // WorkflowEndpoints.List is "Workflow.List": a name for generated clients that stays when the address moves.
             if (context.Description.ActionDescriptor.EndpointMetadata.OfType<MethodInfo>().FirstOrDefault() is { DeclaringType: { } group } handler)
                 operation.OperationId = $"{group.Name.Replace("Endpoints", "", StringComparison.Ordinal)}.{handler.Name}";
+            if (context.Description.ActionDescriptor.EndpointMetadata.OfType<RequestExample>().FirstOrDefault() is { } example)
+                operation.RequestBody!.Content!["application/json"].Example = JsonNode.Parse(example.Json);
             return Task.CompletedTask;
         });
     });
+
+    sealed record RequestExample(string Json);
+
+    /// <summary>What a client may send, for the description of the API.</summary>
+    public static RouteHandlerBuilder WithExample(this RouteHandlerBuilder endpoint, string json) => endpoint.WithMetadata(new RequestExample(json));
 
     static bool IsId(Type type) => (Nullable.GetUnderlyingType(type) ?? type) is { IsGenericType: true } known && known.GetGenericTypeDefinition() == typeof(Id<>);
 }

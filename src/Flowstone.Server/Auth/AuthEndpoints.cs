@@ -33,16 +33,16 @@ static class AuthEndpoints
     public static void MapAuth(this IEndpointRouteBuilder app)
     {
         var auth = app.MapGroup("/auth").WithTags("Auth");
-        auth.MapPost("/login", Login).AllowAnonymous();
-        auth.MapPost("/password/reset", ResetPassword).AllowAnonymous();
-        auth.MapPost("/verify-email", VerifyEmail).AllowAnonymous();
+        auth.MapPost("/login", Login).AllowAnonymous().WithExample("""{"email":"ada@acme.example","password":"correct horse"}""");
+        auth.MapPost("/password/reset", ResetPassword).AllowAnonymous().WithExample("""{"token":"AZj2slwefTqaQS9ujAt9FQ…","password":"battery staple"}""");
+        auth.MapPost("/verify-email", VerifyEmail).AllowAnonymous().WithExample("""{"token":"AZj2slwefTqaQS9ujAt9FQ…"}""");
         auth.MapGet("/me", Me);
         auth.MapTwoFactor();
         auth.MapGet("/sessions", Sessions).RequireAuthorization(Access.InPerson);
 
         var own = auth.MapGroup("").RequireAuthorization(Access.InPerson);
         own.MapPost("/logout", Logout);
-        own.MapPost("/password", ChangePassword);
+        own.MapPost("/password", ChangePassword).WithExample("""{"current":"correct horse","password":"battery staple"}""");
         own.MapDelete("/sessions/{id}", Revoke);
         own.MapDelete("/sessions", RevokeOthers);
     }

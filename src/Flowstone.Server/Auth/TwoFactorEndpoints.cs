@@ -25,9 +25,9 @@ static class TwoFactorEndpoints
         var own = auth.MapGroup("/two-factor").RequireAuthorization(Access.InPerson);
         own.MapGet("/", Status);
         own.MapPost("/", Begin);
-        own.MapPost("/confirm", Confirm);
-        own.MapPost("/recovery-codes", NewRecoveryCodes);
-        own.MapPost("/disable", Disable);
+        own.MapPost("/confirm", Confirm).WithExample("""{"code":"492039"}""");
+        own.MapPost("/recovery-codes", NewRecoveryCodes).WithExample("""{"code":"492039"}""");
+        own.MapPost("/disable", Disable).WithExample("""{"code":"7kq2-mmhd-p9xa-3vtr"}""");
     }
 
     static async Task<Ok<TwoFactorStatus>> Status(TenantScope tenant, HttpContext context, CancellationToken cancellationToken)

@@ -29,16 +29,16 @@ static class ExecutionControlEndpoints
     public static void MapExecutionControl(this IEndpointRouteBuilder app)
     {
         var executions = app.MapGroup("/executions").WithTags("Executions");
-        executions.MapPost("/{id}/retry", Retry);
-        executions.MapPost("/{id}/fork", Fork);
-        executions.MapPost("/{id}/signals", Signal);
-        executions.MapPost("/redrive", Redrive);
+        executions.MapPost("/{id}/retry", Retry).WithExample("""{"from":"FAILED_NODE"}""");
+        executions.MapPost("/{id}/fork", Fork).WithExample("""{"nodeId":"greet","iteration":0}""");
+        executions.MapPost("/{id}/signals", Signal).WithExample("""{"name":"paid","body":{"amount":12.5}}""");
+        executions.MapPost("/redrive", Redrive).WithExample("""{"workflowId":"0198f6b2-5c1e-7d3a-9a41-2f6e8c0b7d15","limit":100}""");
 
         var workflows = app.MapGroup("/workflows").WithTags("Workflows");
         workflows.MapPost("/{id}/pause", (Id<Workflow> id, TenantScope tenant, CancellationToken cancellationToken) => Done(tenant.Queue.PauseAsync(id, cancellationToken)));
         workflows.MapPost("/{id}/resume", (Id<Workflow> id, TenantScope tenant, CancellationToken cancellationToken) => Done(tenant.Queue.ResumeAsync(id, cancellationToken)));
         workflows.MapPut("/{id}/concurrency", (Id<Workflow> id, ConcurrencyRequest request, TenantScope tenant, CancellationToken cancellationToken)
-            => Done(tenant.Queue.LimitAsync(id, request.Maximum, cancellationToken)));
+            => Done(tenant.Queue.LimitAsync(id, request.Maximum, cancellationToken))).WithExample("""{"maximum":5}""");
     }
 
     static async Task<CreatedAtRoute<ExecutionResponse>> Retry(Id<Execution> id, RetryRequest request, TenantScope tenant, CancellationToken cancellationToken)

@@ -52,7 +52,7 @@ static class ExecutionEndpoints
     {
         var executions = app.MapGroup("/executions").WithTags("Executions");
         executions.MapGet("/", List);
-        executions.MapPost("/", Start);
+        executions.MapPost("/", Start).WithExample("""{"workflowId":"0198f6b2-5c1e-7d3a-9a41-2f6e8c0b7d15","input":{"to":"you"},"priority":1,"trigger":"API","attributes":{"customer":"c42","amount":12.5}}""");
         executions.MapGet("/active", Active);
         executions.MapGet("/statistics", Statistics);
         executions.MapGet("/{id}", Get).WithName("GetExecution");
@@ -60,7 +60,7 @@ static class ExecutionEndpoints
         executions.MapGet("/{id}/timeline", Timeline);
         executions.MapGet("/{id}/logs", Logs);
         executions.MapGet("/{id}/attributes", Attributes);
-        executions.MapPatch("/{id}/attributes", SetAttributes);
+        executions.MapPatch("/{id}/attributes", SetAttributes).WithExample("""{"customer":"c42","amount":null}""");
         executions.MapPost("/{id}/cancel", Cancel);
         executions.MapGet("/{id}/payloads/{name}", Payload);
     }

@@ -12,9 +12,9 @@ static class PayloadPolicyEndpoints
     public static void MapPayloadPolicies(this IEndpointRouteBuilder app)
     {
         app.MapGet("/workflows/{id}/payload-policy", OfWorkflow).WithTags("Workflows");
-        app.MapPut("/workflows/{id}/payload-policy", SetOfWorkflow).WithTags("Workflows");
+        app.MapPut("/workflows/{id}/payload-policy", SetOfWorkflow).WithExample("""{"limitBytes":1000000,"overflow":"TRUNCATE"}""").WithTags("Workflows");
         app.MapGet("/tenant/payload-policy", OfTenant).WithTags("Tenant");
-        app.MapPut("/tenant/payload-policy", SetOfTenant).WithTags("Tenant").RequireAuthorization(Access.Administrators);
+        app.MapPut("/tenant/payload-policy", SetOfTenant).WithExample("""{"seal":true,"limitBytes":1000000,"overflow":"TRUNCATE"}""").WithTags("Tenant").RequireAuthorization(Access.Administrators);
     }
 
     static async Task<Ok<PayloadPolicy>> OfWorkflow(Id<Workflow> id, TenantScope tenant, CancellationToken cancellationToken)

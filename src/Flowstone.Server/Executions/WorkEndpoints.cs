@@ -21,13 +21,13 @@ static class WorkEndpoints
     public static void MapWork(this IEndpointRouteBuilder app)
     {
         var work = app.MapGroup("/work").WithTags("Work").RequireAuthorization(Access.Work);   // whoever works sees all that the tenant runs
-        work.MapPost("/claim", Claim);
-        work.MapPost("/renew", Renew);
-        work.MapPost("/nodes", RecordNodes);
-        work.MapPost("/finish", Finish);
-        work.MapPost("/release", Release);
-        work.MapPost("/give-back", GiveBack);
-        work.MapPost("/wait", Wait);
+        work.MapPost("/claim", Claim).WithExample("""{"worker":"worker-1","limit":10,"leaseMs":30000,"waitMs":20000}""");
+        work.MapPost("/renew", Renew).WithExample("""{"leases":[{"executionId":"0198f6b2-5c1e-7d3a-9a41-2f6e8c0b7d15","shardKey":"0198f6b2-0000-7000-8000-000000000003","fence":1}],"leaseMs":30000}""");
+        work.MapPost("/nodes", RecordNodes).WithExample("""{"lease":{"executionId":"0198f6b2-5c1e-7d3a-9a41-2f6e8c0b7d15","shardKey":"0198f6b2-0000-7000-8000-000000000003","fence":1},"starts":[{"nodeId":"greet","input":{"to":"you"}}],"finishes":[{"nodeId":"greet","status":"SUCCESS","output":"Hello"}]}""");
+        work.MapPost("/finish", Finish).WithExample("""{"lease":{"executionId":"0198f6b2-5c1e-7d3a-9a41-2f6e8c0b7d15","shardKey":"0198f6b2-0000-7000-8000-000000000003","fence":1},"status":"SUCCESS","output":"Hello"}""");
+        work.MapPost("/release", Release).WithExample("""{"lease":{"executionId":"0198f6b2-5c1e-7d3a-9a41-2f6e8c0b7d15","shardKey":"0198f6b2-0000-7000-8000-000000000003","fence":1}}""");
+        work.MapPost("/give-back", GiveBack).WithExample("""{"lease":{"executionId":"0198f6b2-5c1e-7d3a-9a41-2f6e8c0b7d15","shardKey":"0198f6b2-0000-7000-8000-000000000003","fence":1},"error":"The service is busy.","delayMs":60000}""");
+        work.MapPost("/wait", Wait).WithExample("""{"lease":{"executionId":"0198f6b2-5c1e-7d3a-9a41-2f6e8c0b7d15","shardKey":"0198f6b2-0000-7000-8000-000000000003","fence":1},"signal":"paid","until":"2027-01-31T00:00:00Z"}""");
         work.MapPost("/payloads", StorePayload).Accepts<Stream>("*/*").WithMetadata(new RequestSizeLimitAttribute(MaxPayloadBytes));
     }
 

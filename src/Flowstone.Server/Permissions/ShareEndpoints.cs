@@ -18,7 +18,7 @@ static class ShareEndpoints
     {
         var shares = app.MapGroup("/workflows/{id}/shares").WithTags("Workflows");
         shares.MapGet("/", List);
-        shares.MapPut("/{userId}", Put);
+        shares.MapPut("/{userId}", Put).WithExample("""{"level":"EXECUTE","expiresAt":"2027-01-31T00:00:00Z"}""");
         shares.MapDelete("/{userId}", Delete).RequireAuthorization(Access.Everybody);   // viewers may give theirs back
     }
 

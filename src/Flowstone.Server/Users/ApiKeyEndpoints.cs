@@ -20,7 +20,7 @@ static class ApiKeyEndpoints
     {
         var keys = app.MapGroup("/api-keys").WithTags("Users").RequireAuthorization(Access.Everybody);
         keys.MapGet("/", List);
-        keys.MapPost("/", Create).RequireAuthorization(Access.InPerson);   // or a key would outlive its own end
+        keys.MapPost("/", Create).RequireAuthorization(Access.InPerson).WithExample("""{"name":"Nightly import","scopes":["READ","EXECUTE"],"rateLimit":1000,"expiresAt":"2027-01-31T00:00:00Z"}""");   // or a key would outlive its own end
         keys.MapDelete("/{id}", Delete);
     }
 

@@ -25,12 +25,12 @@ static class TeamEndpoints
         teams.MapGet("/", List);
         teams.MapGet("/{id}", Get).WithName("GetTeam");
         teams.MapGet("/{id}/members", Members);
-        teams.MapPost("/", Create);
-        teams.MapPatch("/{id}", Update);
+        teams.MapPost("/", Create).WithExample("""{"name":"Accounting","description":"Invoices and reminders"}""");
+        teams.MapPatch("/{id}", Update).WithExample("""{"description":"Invoices, reminders and taxes"}""");
         teams.MapDelete("/{id}", Delete);
-        teams.MapPut("/{id}/members/{userId}", PutMember);
+        teams.MapPut("/{id}/members/{userId}", PutMember).WithExample("""{"role":"MEMBER"}""");
         teams.MapDelete("/{id}/members/{userId}", RemoveMember).RequireAuthorization(Access.Everybody);   // viewers may leave
-        teams.MapPost("/{id}/transfer", Transfer);
+        teams.MapPost("/{id}/transfer", Transfer).WithExample("""{"to":"0198f6b2-5c1e-7d3a-9a41-2f6e8c0b7d15"}""");
     }
 
     static async Task<Ok<Page<Team>>> List(TenantScope tenant, [AsParameters] PageQuery page, CancellationToken cancellationToken)

@@ -37,10 +37,10 @@ static class UserEndpoints
         users.MapGet("/{id}/lock", Lock).RequireAuthorization(Access.Administrators);
         users.MapDelete("/{id}/lock", Unlock).RequireAuthorization(Access.Administrators);
         users.MapDelete("/{id}/two-factor", DisableTwoFactor).RequireAuthorization(Access.Administrators);
-        users.MapPost("/", Create).RequireAuthorization(Access.Administrators);
-        users.MapPatch("/{id}", Update).RequireAuthorization(Access.Everybody);
+        users.MapPost("/", Create).RequireAuthorization(Access.Administrators).WithExample("""{"email":"ada@acme.example","firstName":"Ada","lastName":"Lovelace","role":"USER","timeZone":"Europe/London","language":"en","password":"correct horse"}""");
+        users.MapPatch("/{id}", Update).RequireAuthorization(Access.Everybody).WithExample("""{"firstName":"Ada","timeZone":"Europe/Berlin","preferences":{"theme":"dark"}}""");
         users.MapDelete("/{id}", Delete).RequireAuthorization(Access.Administrators);
-        users.MapPost("/{id}/tokens", CreateToken).RequireAuthorization(Access.Administrators);
+        users.MapPost("/{id}/tokens", CreateToken).RequireAuthorization(Access.Administrators).WithExample("""{"purpose":"RESET_PASSWORD"}""");
         users.MapDelete("/{id}/sessions", SignOutEverywhere).RequireAuthorization(Access.Administrators);
     }
 

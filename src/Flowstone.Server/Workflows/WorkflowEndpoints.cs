@@ -22,13 +22,13 @@ static class WorkflowEndpoints
     {
         var workflows = app.MapGroup("/workflows").WithTags("Workflows");
         workflows.MapGet("/", List);
-        workflows.MapPost("/", Create);
+        workflows.MapPost("/", Create).WithExample("""{"definition":{"name":"Greeting","nodes":[{"id":"greet","name":"Greet","type":"example.greet"}]},"status":"ACTIVE"}""");
         workflows.MapGet("/{id}", Get).WithName("GetWorkflow");
-        workflows.MapPut("/{id}", AddVersion);
-        workflows.MapPatch("/{id}", Update);
+        workflows.MapPut("/{id}", AddVersion).WithExample("""{"definition":{"name":"Greeting","nodes":[{"id":"greet","name":"Greet politely","type":"example.greet"}]},"message":"Politer"}""");
+        workflows.MapPatch("/{id}", Update).WithExample("""{"status":"ACTIVE","visibility":"TEAM"}""");
         workflows.MapDelete("/{id}", Delete);
         workflows.MapGet("/{id}/search-attributes", SearchAttributes);
-        workflows.MapPut("/{id}/search-attributes", SetSearchAttributes);
+        workflows.MapPut("/{id}/search-attributes", SetSearchAttributes).WithExample("""{"customer":"TEXT","amount":"NUMBER"}""");
         workflows.MapGet("/{id}/versions", Versions);
         workflows.MapGet("/{id}/versions/{number}", Version);
     }

@@ -35,6 +35,27 @@ public sealed class CommandTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task A_user_is_made_changed_signed_out_and_deleted()
+    {
+        var tenant = await database.NewTenantAsync();
+        var address = $"ada@{tenant.Tenant.Slug}.example";
+        var made = await RunAsync("create", address, "--role", "Viewer");
+        var token = made.Output.Split("To set the password: ")[1].Trim();
+        Assert.True(await tenant.Store.SignIn.ResetPasswordAsync(token, "correct horse"));
+        Assert.NotNull(await tenant.Store.SignIn.WithPasswordAsync(address, "correct horse"));
+        Assert.Equal($"{address}: 1 sessions ended.\n", (await RunAsync("sign-out", address)).Output);
+        Assert.Equal($"{address} signs in with the password alone.\n", (await RunAsync("two-factor-off", address)).Output);
+        Assert.Equal($"{address}  User  Suspended\n", (await RunAsync("set", address, "--role", "User", "--status", "Suspended")).Output);
+        Assert.Equal($"{address}: 0 failed sign-ins forgotten; the user is Suspended still.\n", (await RunAsync("unlock", address)).Output);
+        Assert.Equal(address, JsonElement.Parse((await RunAsync("list", "--search", "ADA@", "--json")).Output)[0].GetProperty("email").GetString());
+        Assert.StartsWith("--yes: is needed", (await RunAsync("delete", address)).Error, StringComparison.Ordinal);
+        Assert.Equal($"{address} is deleted.\n", (await RunAsync("delete", address, "--delete-owned", "--yes")).Output);
+        Assert.Equal(2, (await RunAsync("set", address)).ExitCode);
+
+        Task<Tool.Result> RunAsync(params string[] arguments) => Tool.RunAsync(null, ["user", .. arguments, "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()]);
+    }
+
+    [Fact]
     public async Task Retention_is_set_explained_and_run()
     {
         var copy = database.AppConnectionString(await database.NewDatabaseAsync());
