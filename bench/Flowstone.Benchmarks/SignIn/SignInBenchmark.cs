@@ -28,7 +28,7 @@ static class SignInBenchmark
             [.. Enumerable.Range(0, Users).Select(i => new NewUser { Email = $"known{i}@example.com", PasswordHash = hash })]);
 
         report.Add(await GuessAsync(store));
-        await using var bare = NpgsqlDataSource.Create(server.Application(Name) + ";Maximum Pool Size=1;Max Auto Prepare=8;No Reset On Close=true");
+        await using var bare = NpgsqlDataSource.Create(server.Application(Name) + ";Pooling=true;Maximum Pool Size=1;Max Auto Prepare=8;No Reset On Close=true");
         report.Add(await ValidateAsync(store, bare, (await store.SignIn.OpenAsync(tenant.Id, users[0].Id)).Token));
         await report.EndAsync();
     }
