@@ -2,6 +2,7 @@ using Flowstone.Data;
 using Flowstone.Executions;
 using Flowstone.Server.Auth;
 using Flowstone.Server.Console;
+using Flowstone.Server.Credentials;
 using Flowstone.Server.Executions;
 using Flowstone.Server.Health;
 using Flowstone.Server.Permissions;
@@ -67,6 +68,7 @@ public static class FlowstoneServer
         api.MapApiKeys();
         api.MapWorkflows();
         api.MapShares();
+        api.MapCredentials();
         api.MapExecutions();
         api.MapExecutionControl();
         api.MapWork();

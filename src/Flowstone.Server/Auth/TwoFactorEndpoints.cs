@@ -11,6 +11,12 @@ sealed record CodeRequest(string Code)
     public override string ToString() => nameof(CodeRequest);
 }
 
+sealed record PasswordRequest(string Password)
+{
+    /// <summary>Without the password: this ends up in logs.</summary>
+    public override string ToString() => nameof(PasswordRequest);
+}
+
 /// <param name="RecoveryCodes">Each signs in once without the app. They are not shown again.</param>
 sealed record RecoveryCodesResponse(IReadOnlyList<string> RecoveryCodes)
 {
@@ -24,7 +30,7 @@ static class TwoFactorEndpoints
     {
         var own = auth.MapGroup("/two-factor").RequireAuthorization(Access.InPerson);
         own.MapGet("/", Status);
-        own.MapPost("/", Begin);
+        own.MapPost("/", Begin).WithExample("""{"password":"correct horse"}""");
         own.MapPost("/confirm", Confirm).WithExample("""{"code":"492039"}""");
         own.MapPost("/recovery-codes", NewRecoveryCodes).WithExample("""{"code":"492039"}""");
         own.MapPost("/disable", Disable).WithExample("""{"code":"7kq2-mmhd-p9xa-3vtr"}""");
@@ -34,8 +40,8 @@ static class TwoFactorEndpoints
         => TypedResults.Ok(await tenant.TwoFactor.StatusAsync(context.User.UserId, cancellationToken));
 
     /// <summary>Makes a secret for an authenticator app; it counts from the confirmation on.</summary>
-    static async Task<Ok<NewAuthenticator>> Begin(TenantScope tenant, HttpContext context, CancellationToken cancellationToken)
-        => TypedResults.Ok(await tenant.TwoFactor.BeginAsync(context.User.UserId, cancellationToken: cancellationToken));
+    static async Task<Ok<NewAuthenticator>> Begin(PasswordRequest request, TenantScope tenant, HttpContext context, CancellationToken cancellationToken)
+        => TypedResults.Ok(await tenant.TwoFactor.BeginAsync(context.User.UserId, request.Password, cancellationToken: cancellationToken) ?? throw new InvalidInputException("password", "is not the password."));
 
     /// <summary>From now on a code is asked for at login. All other sessions end. The answer holds the recovery codes.</summary>
     static async Task<Ok<RecoveryCodesResponse>> Confirm(CodeRequest request, TenantScope tenant, HttpContext context, CancellationToken cancellationToken)

@@ -96,6 +96,8 @@ static class UserEndpoints
     {
         if (id == context.User.UserId && (changes.Role is { } and not UserRole.Admin || changes.Status is { } and not UserStatus.Active))
             throw NotOneself();
+        if (changes.Email is not null)
+            RequireAnother(id, context);
         return TypedResults.Ok(await tenant.Users.UpdateAsync(id, changes, cancellationToken));
     }
 
@@ -143,7 +145,7 @@ static class UserEndpoints
     static void RequireAnother(Id<User> id, HttpContext context)
     {
         if (context.User.ApiKey is not null && id == context.User.UserId)
-            throw new AccessDeniedException("An API key cannot change the password or the sessions of its own user.");
+            throw new AccessDeniedException("An API key cannot change the address, the password or the sessions of its own user.");
     }
 
     // Or the last administrator could lock everybody out.

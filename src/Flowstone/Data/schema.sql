@@ -167,6 +167,68 @@ CREATE TABLE flowstone.api_keys (
 
 ALTER TABLE ONLY flowstone.api_keys FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE flowstone.audit_entries (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    at timestamp with time zone NOT NULL,
+    user_id uuid,
+    actor character varying(200) NOT NULL,
+    action character varying(64) NOT NULL,
+    resource_id uuid NOT NULL,
+    details jsonb NOT NULL
+);
+
+ALTER TABLE ONLY flowstone.audit_entries FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.credential_shares (
+    tenant_id uuid NOT NULL,
+    credential_id uuid NOT NULL,
+    user_id uuid NOT NULL,
+    rights text[] NOT NULL,
+    expires_at timestamp with time zone,
+    max_uses integer,
+    uses integer NOT NULL,
+    shared_by uuid,
+    shared_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_credential_shares_rights CHECK ((rights <@ ARRAY['READ'::text, 'USE'::text, 'EDIT'::text, 'DELETE'::text, 'SHARE'::text, 'ADMIN'::text])),
+    CONSTRAINT ck_credential_shares_uses CHECK ((uses <= max_uses))
+);
+
+ALTER TABLE ONLY flowstone.credential_shares FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.credential_versions (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    credential_id uuid NOT NULL,
+    number integer NOT NULL,
+    secret bytea NOT NULL,
+    author_id uuid,
+    created_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY flowstone.credential_versions FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.credentials (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    name character varying(255) NOT NULL,
+    description character varying(2000),
+    type character varying(24) NOT NULL,
+    visibility character varying(24) NOT NULL,
+    owner_id uuid,
+    team_id uuid,
+    active boolean NOT NULL,
+    expires_at timestamp with time zone,
+    version integer NOT NULL,
+    last_used_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_credentials_type CHECK (((type)::text = ANY ((ARRAY['API_KEY'::character varying, 'OAUTH2'::character varying, 'BASIC_AUTH'::character varying, 'JWT'::character varying, 'SSH_KEY'::character varying, 'DATABASE'::character varying, 'CUSTOM'::character varying])::text[]))),
+    CONSTRAINT ck_credentials_visibility CHECK (((visibility)::text = ANY ((ARRAY['PRIVATE'::character varying, 'TEAM'::character varying, 'PUBLIC'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY flowstone.credentials FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE flowstone.execution_attributes (
     tenant_id uuid NOT NULL,
     execution_id uuid NOT NULL,
@@ -557,6 +619,18 @@ ALTER TABLE ONLY flowstone.api_key_uses
 ALTER TABLE ONLY flowstone.api_keys
     ADD CONSTRAINT pk_api_keys PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY flowstone.audit_entries
+    ADD CONSTRAINT pk_audit_entries PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY flowstone.credential_shares
+    ADD CONSTRAINT pk_credential_shares PRIMARY KEY (tenant_id, credential_id, user_id);
+
+ALTER TABLE ONLY flowstone.credential_versions
+    ADD CONSTRAINT pk_credential_versions PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY flowstone.credentials
+    ADD CONSTRAINT pk_credentials PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY flowstone.execution_attributes
     ADD CONSTRAINT pk_execution_attributes PRIMARY KEY (tenant_id, execution_id, name);
 
@@ -637,6 +711,16 @@ ALTER TABLE ONLY flowstone.write_marks
 
 CREATE INDEX ix_api_keys_by_user ON flowstone.api_keys USING btree (tenant_id, user_id);
 
+CREATE INDEX ix_audit_entries_by_resource ON flowstone.audit_entries USING btree (tenant_id, resource_id, id DESC);
+
+CREATE INDEX ix_credential_shares_by_user ON flowstone.credential_shares USING btree (tenant_id, user_id);
+
+CREATE INDEX ix_credentials_by_end ON flowstone.credentials USING btree (tenant_id, expires_at) WHERE (active AND (expires_at IS NOT NULL));
+
+CREATE INDEX ix_credentials_by_owner ON flowstone.credentials USING btree (tenant_id, owner_id);
+
+CREATE INDEX ix_credentials_by_team ON flowstone.credentials USING btree (tenant_id, team_id) WHERE (team_id IS NOT NULL);
+
 CREATE INDEX ix_execution_attributes_by_value ON ONLY flowstone.execution_attributes USING btree (tenant_id, workflow_id, name, value, execution_id DESC);
 
 CREATE INDEX ix_execution_keys_expired ON flowstone.execution_keys USING btree (expires_at);
@@ -685,6 +769,8 @@ CREATE INDEX ix_workflows_public ON flowstone.workflows USING btree (tenant_id, 
 
 CREATE UNIQUE INDEX uq_api_keys_hash ON flowstone.api_keys USING btree (tenant_id, key_hash);
 
+CREATE UNIQUE INDEX uq_credential_versions_number ON flowstone.credential_versions USING btree (tenant_id, credential_id, number);
+
 CREATE UNIQUE INDEX uq_tenants_slug ON flowstone.tenants USING btree (slug);
 
 CREATE UNIQUE INDEX uq_workflows_import_key ON flowstone.workflows USING btree (tenant_id, import_key) WHERE (import_key IS NOT NULL);
@@ -694,6 +780,27 @@ ALTER TABLE ONLY flowstone.api_key_uses
 
 ALTER TABLE ONLY flowstone.api_keys
     ADD CONSTRAINT fk_api_keys_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.audit_entries
+    ADD CONSTRAINT fk_audit_entries_tenants FOREIGN KEY (tenant_id) REFERENCES flowstone.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.credential_shares
+    ADD CONSTRAINT fk_credential_shares_credentials FOREIGN KEY (tenant_id, credential_id) REFERENCES flowstone.credentials(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.credential_shares
+    ADD CONSTRAINT fk_credential_shares_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.credential_versions
+    ADD CONSTRAINT fk_credential_versions_credentials FOREIGN KEY (tenant_id, credential_id) REFERENCES flowstone.credentials(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.credentials
+    ADD CONSTRAINT fk_credentials_teams FOREIGN KEY (tenant_id, team_id) REFERENCES flowstone.teams(tenant_id, id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY flowstone.credentials
+    ADD CONSTRAINT fk_credentials_tenants FOREIGN KEY (tenant_id) REFERENCES flowstone.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.credentials
+    ADD CONSTRAINT fk_credentials_users FOREIGN KEY (tenant_id, owner_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE RESTRICT;
 
 ALTER TABLE flowstone.executions
     ADD CONSTRAINT fk_executions_workflow_versions FOREIGN KEY (tenant_id, workflow_id, workflow_version) REFERENCES flowstone.workflow_versions(tenant_id, workflow_id, number);
@@ -747,6 +854,14 @@ ALTER TABLE flowstone.api_key_uses ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.api_keys ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE flowstone.audit_entries ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.credential_shares ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.credential_versions ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.credentials ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE flowstone.execution_attributes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.execution_deltas ENABLE ROW LEVEL SECURITY;
@@ -786,6 +901,14 @@ ALTER TABLE flowstone.teams ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON flowstone.api_key_uses USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.api_keys USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
+CREATE POLICY tenant ON flowstone.audit_entries USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
+CREATE POLICY tenant ON flowstone.credential_shares USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
+CREATE POLICY tenant ON flowstone.credential_versions USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
+CREATE POLICY tenant ON flowstone.credentials USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.execution_attributes USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
@@ -903,6 +1026,14 @@ GRANT ALL ON FUNCTION flowstone.partitions_until() TO flowstone_app;
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.api_key_uses TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.api_keys TO flowstone_app;
+
+GRANT SELECT,INSERT ON TABLE flowstone.audit_entries TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.credential_shares TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.credential_versions TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.credentials TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_attributes TO flowstone_app;
 

@@ -34,7 +34,7 @@ public enum AccessLevel
 /// The one rule of who may do what (docs/access.md): asked by every repository of a tenant, for single rows before the statement, for lists within
 /// it. System jobs and administrators may do everything in the tenant, viewers only read, whatever else they were given.
 /// </summary>
-sealed class AccessRule(TenantDatabase database, Actor actor, TimeProvider clock)
+sealed partial class AccessRule(TenantDatabase database, Actor actor, TimeProvider clock)
 {
     const string AdministratorsOnly = "Only administrators may do this.";
 
@@ -182,8 +182,10 @@ sealed class AccessRule(TenantDatabase database, Actor actor, TimeProvider clock
         {
             (_, AccessLevel.None) => db => db.Set<Workflow>().Where(w => false),
             (true, _) => db => db.Set<Workflow>(),
-            _ => db => db.Set<Workflow>().FromSqlRaw(Reachable, database.TenantId.Value, actor.UserId!.Value.Value, new NpgsqlParameter { Value = (object?)ExecutionRepository.DatabaseNow(clock) ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.TimestampTz }),
+            _ => db => db.Set<Workflow>().FromSqlRaw(Reachable, database.TenantId.Value, actor.UserId!.Value.Value, TimeOrNull()),
         };
+
+    NpgsqlParameter TimeOrNull() => new() { Value = (object?)ExecutionRepository.DatabaseNow(clock) ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.TimestampTz };
 
     static AccessDeniedException Denied(AccessLevel needed, AccessLevel level)
         => new($"This needs {EnumText<AccessLevel>.Of(needed)}; you have {EnumText<AccessLevel>.Of(level)}. Ask its owner or an administrator.");

@@ -62,10 +62,10 @@ static class TenantPolicies
         yield return new Policy("tenants", "owner", "SELECT", OwnerRole, "true");
     }
 
-    /// <summary>What the application may do with a table, in alphabetical order. Versions are immutable and tenants are not deleted by it.</summary>
+    /// <summary>What the application may do with a table, in alphabetical order. Audit entries and versions are immutable, and tenants are not deleted by it.</summary>
     static IEnumerable<string> Privileges(string table) => table switch
     {
-        "workflow_versions" => ["insert", "select"],
+        "audit_entries" or "workflow_versions" => ["insert", "select"],
         "tenants" => ["insert", "select", "update"],
         _ => ["delete", "insert", "select", "update"],
     };

@@ -23,6 +23,8 @@ public sealed class TenantScope
         Teams = new TeamRepository(database, access, clock);
         Workflows = new WorkflowRepository(database, access, clock);
         Shares = new WorkflowShareRepository(database, access, clock);
+        Credentials = new CredentialRepository(database, access, secrets, clock);
+        CredentialShares = new CredentialShareRepository(database, access, clock);
         Executions = new ExecutionRepository(database, access, clock, nodes, payloads, writes, lanes);
         Queue = new QueueControl(database, access, clock, lanes);
         PayloadPolicies = new PayloadPolicyRepository(database, access, payloads);
@@ -44,6 +46,11 @@ public sealed class TenantScope
 
     /// <summary>With whom workflows are shared.</summary>
     public WorkflowShareRepository Shares { get; }
+
+    public CredentialRepository Credentials { get; }
+
+    /// <summary>With whom credentials are shared.</summary>
+    public CredentialShareRepository CredentialShares { get; }
 
     public ExecutionRepository Executions { get; }
 

@@ -102,7 +102,8 @@ static class LoginAttempts
     const string Uncount = "update flowstone.login_failures set failures = failures - 1, retry_at = timestamptz 'epoch' where tenant_id = $1 and account = $2 and source = ''::bytea and failures > 0 and not $3";
 
     /// <param name="TotpSecret">Sealed; null where no code is asked for.</param>
-    public readonly record struct Attempt(byte[] Source, bool KnownDevice, string? PasswordHash, byte[]? TotpSecret);
+    /// <param name="At">When it was counted.</param>
+    public readonly record struct Attempt(byte[] Source, bool KnownDevice, string? PasswordHash, byte[]? TotpSecret, DateTimeOffset At);
 
     /// <exception cref="TooManyAttemptsException">The password must not be looked at.</exception>
     public static async Task<Attempt> TakeAsync(
@@ -115,7 +116,7 @@ static class LoginAttempts
             {
                 retryAt = row.Get<DateTimeOffset?>(3);
                 if (row.GetBoolean(0))
-                    attempt = new(row.GetFieldValue<byte[]>(1), row.GetBoolean(2), row.Get<string>(4), row.Get<byte[]>(5));
+                    attempt = new(row.GetFieldValue<byte[]>(1), row.GetBoolean(2), row.Get<string>(4), row.Get<byte[]>(5), now);
             }, cancellationToken);
         return attempt ?? throw new TooManyAttemptsException((retryAt ?? now) - now);
     }
@@ -143,25 +144,25 @@ static class LoginAttempts
         return found!;
     }
 
-    /// <summary>After the right password, and code: the last attempt was none, and what failed before counts no more.</summary>
+    // What is clear of the lock that this very attempt brought: another's stays.
+    const string Undo = """
+        update flowstone.login_failures f set failures = failures - 1,
+               retry_at = case when (f.source <> ''::bytea and f.at = $4) or (f.source = ''::bytea and f.failures <= 100) then timestamptz 'epoch' else f.retry_at end
+         where f.tenant_id = $1 and f.account = $2 and f.failures > 0 and (f.source = $3 or (f.source = ''::bytea and not $5))
+        """;
+
+    /// <summary>The attempt was none; what failed before still counts.</summary>
+    public static Statement Undone(Id<Tenant> tenant, byte[] account, Attempt attempt) => new(Undo, P(tenant), P(account), P(attempt.Source), P(attempt.At), P(attempt.KnownDevice));
+
+    /// <summary>What failed where the source is counts no more.</summary>
     public static Task ClearAsync(Database app, Id<Tenant> tenant, byte[] account, Id<User> user, SignInSource source, CancellationToken cancellationToken)
-        => ForgetAsync($"""
-            {Counting},
-            own as (delete from flowstone.login_failures f using counting where f.tenant_id = $1 and f.account = $2 and f.source = counting.source and f.source <> ''::bytea)
-            update flowstone.login_failures f set failures = failures - 1, retry_at = timestamptz 'epoch' from counting
-             where f.tenant_id = $1 and f.account = $2 and f.source = counting.source and f.source = ''::bytea and f.failures > 0
-            """, app, tenant, account, user, source, cancellationToken);
-
-    /// <summary>After the right password that a code must follow: the attempt was none, and what failed before still counts.</summary>
-    public static Task UncountAsync(Database app, Id<Tenant> tenant, byte[] account, Id<User> user, SignInSource source, CancellationToken cancellationToken)
-        => ForgetAsync($"""
+    {
+        const string Clear = $"""
             {Counting}
-            update flowstone.login_failures f set failures = failures - 1, retry_at = timestamptz 'epoch' from counting
-             where f.tenant_id = $1 and f.account = $2 and f.source = counting.source and f.failures > 0
-            """, app, tenant, account, user, source, cancellationToken);
-
-    static Task<int[]> ForgetAsync(string sql, Database app, Id<Tenant> tenant, byte[] account, Id<User> user, SignInSource source, CancellationToken cancellationToken)
-        => app.TransactAsync(tenant.ToString(), [new Statement(sql, P(tenant), P(account), P(user), P(DeviceHash(source)), P(Hash("place", source.Place)))], read: null, cancellationToken);
+            delete from flowstone.login_failures f using counting where f.tenant_id = $1 and f.account = $2 and f.source = counting.source and f.source <> ''::bytea
+            """;
+        return app.TransactAsync(tenant.ToString(), [new Statement(Clear, P(tenant), P(account), P(user), P(DeviceHash(source)), P(Hash("place", source.Place)))], read: null, cancellationToken);
+    }
 
     public static byte[]? DeviceHash(SignInSource source) => source.Device is { Length: > 0 and <= 100 } device ? Hash("device", device) : null;
 

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Globalization;
 using System.Runtime.InteropServices;
 using System.Security.Cryptography;
@@ -32,7 +33,17 @@ static class Passwords
     }
 
     /// <summary>Whether <see cref="Verify"/> can do something with it.</summary>
-    public static bool IsHash(string text) => Bcrypt.IsHash(text) || (text.Length is > 60 and < 500 && Convert.TryFromBase64String(text, new byte[text.Length], out var length) && length > 45);
+    public static bool IsHash(string text)
+    {
+        if (Bcrypt.IsHash(text))
+            return true;
+        Span<byte> bytes = stackalloc byte[512];
+        return text.Length < 500 && Convert.TryFromBase64String(text, bytes, out var length) && length > 45
+            && bytes[0] is 0 or 1 && (bytes[0] == 0 || BinaryPrimitives.ReadUInt32BigEndian(bytes[5..]) <= MostIterations);
+    }
+
+    // Whoever brings more wants to keep the server busy.
+    const uint MostIterations = 2_000_000;
 }
 
 /// <summary>bcrypt, as other platforms have kept passwords: by the C library's crypt. It takes 72 bytes.</summary>

@@ -104,12 +104,7 @@ public sealed class SignIn
             insert into flowstone.user_sessions (tenant_id, token_hash, user_id, created_at, expires_at, last_used_at, address, agent)
             select u.tenant_id, $2, u.id, $4, $5, $4, $6, $7 from flowstone.users u where u.tenant_id = $1 and u.id = $3 and u.status = 'ACTIVE'
             """;
-        const string Remember = """
-            insert into flowstone.user_devices as d (tenant_id, user_id, device_hash, last_used_at) values ($1, $2, $3, $4)
-            on conflict (tenant_id, user_id, device_hash) do update set last_used_at = excluded.last_used_at
-            """;
         const string ForgetSessions = "delete from flowstone.user_sessions where tenant_id = $1 and user_id = $2 and (expires_at <= $3 or last_used_at <= $4)";
-        const string ForgetDevices = "delete from flowstone.user_devices where tenant_id = $1 and user_id = $2 and last_used_at <= $3";
         var now = clock.Now();
         var (token, hash) = SecretToken.New(tenant);
         var device = source.Device ?? Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
@@ -120,9 +115,8 @@ public sealed class SignIn
                 Statement.Guarded(Note, P(tenant), P(user), P(now), P(password?.Verified), P(password?.Current), P(password?.Secret)),
                 .. also,
                 Statement.Guarded(Insert, P(tenant), P(hash), P(user), P(now), P(now + SessionLength), P(Text.Fit(source.Address, 64)), P(Text.Fit(source.Agent, SignInSource.MaxAgentLength))),
-                new Statement(Remember, P(tenant), P(user), P(LoginAttempts.DeviceHash(new(Device: device))), P(now)),
+                .. Remember(tenant, user, device, now),
                 new Statement(ForgetSessions, P(tenant), P(user), P(now), P(now - IdleLength)),
-                new Statement(ForgetDevices, P(tenant), P(user), P(now - TimeSpan.FromDays(365))),
             ], read: null, cancellationToken);
         }
         catch (ConflictException error) when (PostgresErrors.IsRefusal(error))
@@ -130,6 +124,21 @@ public sealed class SignIn
             return null;
         }
         return new NewSession(token, now + SessionLength, device);
+    }
+
+    /// <summary>Notes a device from which the user has signed in. The twenty that were used last are kept: each has guesses of its own.</summary>
+    internal static Statement[] Remember(Id<Tenant> tenant, Id<User> user, string device, DateTimeOffset now)
+    {
+        const string Remember = """
+            insert into flowstone.user_devices as d (tenant_id, user_id, device_hash, last_used_at) values ($1, $2, $3, $4)
+            on conflict (tenant_id, user_id, device_hash) do update set last_used_at = excluded.last_used_at
+            """;
+        const string Forget = """
+            delete from flowstone.user_devices d where d.tenant_id = $1 and d.user_id = $2 and (d.last_used_at <= $3 or d.device_hash not in (
+                   select k.device_hash from flowstone.user_devices k where k.tenant_id = $1 and k.user_id = $2 order by k.last_used_at desc, k.device_hash = $4 desc, k.device_hash limit 20))
+            """;
+        var hash = LoginAttempts.DeviceHash(new(Device: device));
+        return [new(Remember, P(tenant), P(user), P(hash), P(now)), new(Forget, P(tenant), P(user), P(now - TimeSpan.FromDays(365)), P(hash))];
     }
 
     /// <summary>Whose token it is; null if nobody's, expired, unused for too long, or of a user who is no longer active.</summary>
@@ -226,6 +235,7 @@ public sealed class SignIn
     [
         new("update flowstone.user_logins set security_stamp = $3 where tenant_id = $1 and password_hash = $2", P(tenant), P(hash), P(stamp)),
         new("delete from flowstone.user_sessions s using flowstone.user_logins l where s.tenant_id = $1 and l.tenant_id = $1 and l.user_id = s.user_id and l.password_hash = $2", P(tenant), P(hash)),
+        new("delete from flowstone.user_devices d using flowstone.user_logins l where d.tenant_id = $1 and l.tenant_id = $1 and l.user_id = d.user_id and l.password_hash = $2", P(tenant), P(hash)),
         new("delete from flowstone.user_tokens t using flowstone.user_logins l where t.tenant_id = $1 and l.tenant_id = $1 and l.user_id = t.user_id and l.password_hash = $2 and t.purpose = 'RESET_PASSWORD'", P(tenant), P(hash)),
     ];
 }

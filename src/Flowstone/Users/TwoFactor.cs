@@ -2,6 +2,7 @@ using Flowstone.Credentials;
 using Flowstone.Data;
 using Flowstone.Permissions;
 using Flowstone.Tenancy;
+using Microsoft.AspNetCore.Identity;
 using static Flowstone.Data.Sql;
 
 namespace Flowstone.Users;
@@ -52,17 +53,23 @@ public sealed class TwoFactor
     }
 
     /// <summary>Makes a secret for an authenticator app. Nothing changes at sign-in before <see cref="ConfirmAsync"/>.</summary>
+    /// <param name="password">The user's, so that nobody who has the session alone locks them out; not looked at where they have none.</param>
     /// <param name="issuer">What the app shows beside the address.</param>
+    /// <returns>Null if the password is wrong.</returns>
+    /// <exception cref="TooManyAttemptsException">The password was not looked at.</exception>
     /// <exception cref="AccessDeniedException">It is another user: nobody else may see the secret.</exception>
     /// <exception cref="ConflictException">There is an authenticator already: turn it off first.</exception>
     /// <exception cref="UnavailableException">No master key is configured.</exception>
-    public async Task<NewAuthenticator> BeginAsync(Id<User> user, string issuer = "Flowstone", CancellationToken cancellationToken = default)
+    public async Task<NewAuthenticator?> BeginAsync(Id<User> user, string password, string issuer = "Flowstone", CancellationToken cancellationToken = default)
     {
         await RequireInPersonAsync(user, cancellationToken);
         const string Begin = "update flowstone.user_logins set totp_secret = $3, totp_step = 0 where tenant_id = $1 and user_id = $2 and totp_confirmed_at is null";
         var secret = System.Security.Cryptography.RandomNumberGenerator.GetBytes(Totp.SecretLength);
-        var email = (await database.QueryAsync("select email from flowstone.users where tenant_id = $1 and id = $2", [P(user)], row => row.GetString(0), cancellationToken)).SingleOrDefault()
-            ?? throw new NotFoundException("User", user);
+        var (_, _, email, hash) = await FindAsync(user, cancellationToken);
+        var attempt = await TakeAttemptAsync(user, cancellationToken);
+        if (hash is not null && Passwords.Verify(hash, password) == PasswordVerificationResult.Failed)
+            return null;
+        await app.TransactAsync(database.TenantId.ToString(), [LoginAttempts.Undone(database.TenantId, AccountOf(user), attempt)], read: null, cancellationToken);
         if (await database.ExecuteAsync(Begin, [P(user), P(await secrets.SealAsync(PlaceOf(database.TenantId, user), secret, cancellationToken))], cancellationToken) == 0)
             throw new ConflictException("There is an authenticator already. To use another, turn it off first.");
         return new NewAuthenticator(Totp.ToBase32(secret), Totp.Uri(issuer, email, secret));
@@ -93,10 +100,10 @@ public sealed class TwoFactor
     async Task<IReadOnlyList<string>?> WithCodeAsync(Id<User> user, string code, bool confirmed, string change, string? exceptToken, CancellationToken cancellationToken)
     {
         await RequireInPersonAsync(user, cancellationToken);
-        var (secret, isConfirmed, email) = await FindAsync(user, cancellationToken);
+        var (secret, isConfirmed, _, _) = await FindAsync(user, cancellationToken);
         if (secret is null || isConfirmed != confirmed)
             throw new ConflictException(confirmed ? "Two-factor sign-in is not on." : secret is null ? "Ask for a secret first." : "Two-factor sign-in is on already.");
-        var attempt = await TakeAttemptAsync(user, email, cancellationToken);
+        var attempt = await TakeAttemptAsync(user, cancellationToken);
         if (Totp.FindStep(await secrets.OpenAsync(PlaceOf(database.TenantId, user), secret, cancellationToken), code, clock.Now()) is not { } step)
             return null;
         var codes = RecoveryCodes.New();
@@ -107,6 +114,7 @@ public sealed class TwoFactor
             Statement.Guarded(change, P(database.TenantId), P(user), P(clock.Now()), P(step), P(Id<User>.New(clock)), P(secret)),
             .. ReplaceCodes(database.TenantId, user, hashes),
             new("delete from flowstone.user_sessions where tenant_id = $1 and user_id = $2 and token_hash <> $3", P(database.TenantId), P(user), P(kept)),
+            new("delete from flowstone.user_devices where tenant_id = $1 and user_id = $2", P(database.TenantId), P(user)),   // each has guesses of its own
         ], cancellationToken) ? codes : null;
     }
 
@@ -130,10 +138,10 @@ public sealed class TwoFactor
             return await ChangeAsync(user, null, statements, cancellationToken) ? true : throw new NotFoundException("User", user);
         }
         await RequireInPersonAsync(user, cancellationToken);
-        var (secret, _, email) = await FindAsync(user, cancellationToken);
+        var (secret, _, _, _) = await FindAsync(user, cancellationToken);
         if (secret is null)
             return true;
-        var attempt = await TakeAttemptAsync(user, email, cancellationToken);
+        var attempt = await TakeAttemptAsync(user, cancellationToken);
         if (await SecondFactor.CheckAsync(secrets, database.TenantId, user, secret, code, clock.Now(), cancellationToken) is not { } factor)
             return false;
         return await ChangeAsync(user, attempt, [.. factor.Use(database.TenantId, user), .. statements], cancellationToken);
@@ -158,18 +166,18 @@ public sealed class TwoFactor
         }
     }
 
-    async Task<(byte[]? Secret, bool Confirmed, string Email)> FindAsync(Id<User> user, CancellationToken cancellationToken)
+    async Task<(byte[]? Secret, bool Confirmed, string Email, string? PasswordHash)> FindAsync(Id<User> user, CancellationToken cancellationToken)
     {
         const string Find = """
-            select l.totp_secret, l.totp_confirmed_at is not null, u.email from flowstone.user_logins l join flowstone.users u on u.tenant_id = l.tenant_id and u.id = l.user_id
+            select l.totp_secret, l.totp_confirmed_at is not null, u.email, l.password_hash from flowstone.user_logins l join flowstone.users u on u.tenant_id = l.tenant_id and u.id = l.user_id
              where l.tenant_id = $1 and l.user_id = $2
             """;
-        return await database.QueryAsync(Find, [P(user)], row => (row.Get<byte[]>(0), row.GetBoolean(1), row.GetString(2)), cancellationToken) is [var found]
+        return await database.QueryAsync(Find, [P(user)], row => (row.Get<byte[]>(0), row.GetBoolean(1), row.GetString(2), row.Get<string>(3)), cancellationToken) is [var found]
             ? found : throw new NotFoundException("User", user);
     }
 
     // Counted apart from sign-ins: whoever has the session alone can try, and nobody else.
-    Task<LoginAttempts.Attempt> TakeAttemptAsync(Id<User> user, string email, CancellationToken cancellationToken)
+    Task<LoginAttempts.Attempt> TakeAttemptAsync(Id<User> user, CancellationToken cancellationToken)
         => LoginAttempts.TakeAsync(app, database.TenantId, AccountOf(user), null, new SignInSource("two-factor"), clock.Now(), cancellationToken);
 
     static byte[] AccountOf(Id<User> user) => user.Value.ToByteArray();
@@ -183,22 +191,22 @@ public sealed class TwoFactor
 }
 
 /// <summary>A code that is right, and what makes it wrong from now on.</summary>
-readonly record struct SecondFactor(long? Step, byte[]? RecoveryCode)
+readonly record struct SecondFactor(long? Step, byte[]? RecoveryCode, byte[] Secret)
 {
     /// <returns>Null if the code is not right. Whether it was used before, the statements of <see cref="Use"/> find out.</returns>
     public static async Task<SecondFactor?> CheckAsync(
         SecretSealer secrets, Id<Tenant> tenant, Id<User> user, byte[] sealedSecret, string code, DateTimeOffset now, CancellationToken cancellationToken)
     {
         if (Totp.FindStep(await secrets.OpenAsync(TwoFactor.PlaceOf(tenant, user), sealedSecret, cancellationToken), code.Trim(), now) is { } step)
-            return new(step, null);
-        return RecoveryCodes.IsCode(code) ? new(null, RecoveryCodes.Hash(tenant, user, code)) : null;
+            return new(step, null, sealedSecret);
+        return RecoveryCodes.IsCode(code) ? new(null, RecoveryCodes.Hash(tenant, user, code), sealedSecret) : null;
     }
 
     /// <summary>To be in the transaction of what the code is for: a code that was used, or is none, makes it fail.</summary>
     public IEnumerable<Statement> Use(Id<Tenant> tenant, Id<User> user) =>
     [
         Step is { } step
-            ? Statement.Guarded("update flowstone.user_logins set totp_step = $3 where tenant_id = $1 and user_id = $2 and totp_step < $3", P(tenant), P(user), P(step))
+            ? Statement.Guarded("update flowstone.user_logins set totp_step = $3 where tenant_id = $1 and user_id = $2 and totp_step < $3 and totp_secret = $4", P(tenant), P(user), P(step), P(Secret))
             : Statement.Guarded("delete from flowstone.user_recovery_codes where tenant_id = $1 and user_id = $2 and code_hash = $3", P(tenant), P(user), P(RecoveryCode!)),
     ];
 }

@@ -39,6 +39,9 @@ public sealed record NewUser
     public string? LastName { get; init; }
     public UserRole Role { get; init; } = UserRole.User;
 
+    /// <summary>PENDING_VERIFICATION: signs in once the address is verified.</summary>
+    public UserStatus Status { get; init; } = UserStatus.Active;
+
     /// <summary>An IANA name, such as <c>Europe/Berlin</c>.</summary>
     public string TimeZone { get; init; } = "UTC";
 

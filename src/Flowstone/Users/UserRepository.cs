@@ -1,5 +1,6 @@
 using System.Net.Mail;
 using System.Text.Json;
+using Flowstone.Credentials;
 using Flowstone.Data;
 using Flowstone.Permissions;
 using Flowstone.Tenancy;
@@ -29,7 +30,8 @@ public sealed record UserFigures(int Total, int Verified, IReadOnlyDictionary<Us
 
 /// <param name="Workflows">The ten that were changed last and are not archived.</param>
 /// <param name="ApiKeys">Those that have not expired.</param>
-public sealed record UserOverview(User User, IReadOnlyList<OwnedWorkflow> Workflows, IReadOnlyList<UserTeam> Teams, IReadOnlyList<ApiKey> ApiKeys);
+/// <param name="Credentials">Those that are active, a hundred at most.</param>
+public sealed record UserOverview(User User, IReadOnlyList<OwnedWorkflow> Workflows, IReadOnlyList<Credential> Credentials, IReadOnlyList<UserTeam> Teams, IReadOnlyList<ApiKey> ApiKeys);
 
 public sealed record OwnedWorkflow(Id<Workflow> Id, string Name, WorkflowStatus Status, DateTimeOffset UpdatedAt);
 
@@ -66,13 +68,13 @@ public sealed partial class UserRepository
             throw new InvalidInputException("requests", "must be at most 10,000 at once.");
         const string Create = """
             with given as materialized (
-                select * from unnest($2, $3, $4, $5, $6, $7, $8, $9) with ordinality g (id, email, first_name, last_name, role, time_zone, language, password_hash, number)),
+                select * from unnest($2, $3, $4, $5, $6, $7, $8, $9, $10) with ordinality g (id, email, first_name, last_name, role, status, time_zone, language, password_hash, number)),
             addresses as (
                 insert into flowstone.user_emails (tenant_id, user_id, email_hash) select $1, id, flowstone.email_hash(email) from given order by number
                 on conflict (email_hash) do nothing returning user_id),
             made as (
                 insert into flowstone.users (tenant_id, id, email, first_name, last_name, role, status, time_zone, language, preferences, created_at, updated_at)
-                select $1, id, email, first_name, last_name, role, 'ACTIVE', time_zone, language, '{}', $10, $10 from given join addresses on user_id = id returning id),
+                select $1, id, email, first_name, last_name, role, status, time_zone, language, '{}', $11, $11 from given join addresses on user_id = id returning id),
             logins as (
                 insert into flowstone.user_logins (tenant_id, user_id, password_hash) select $1, id, password_hash from given join addresses on user_id = id)
             select id from made
@@ -82,7 +84,7 @@ public sealed partial class UserRepository
         var users = requests.Select(Make).ToList();
         var made = (await database.QueryAsync(Create,
         [
-            Column(u => u.Id.Value), Column(u => u.Email), Column(u => u.FirstName), Column(u => u.LastName), Column(u => EnumText<UserRole>.Of(u.Role)), Column(u => u.TimeZone),
+            Column(u => u.Id.Value), Column(u => u.Email), Column(u => u.FirstName), Column(u => u.LastName), Column(u => EnumText<UserRole>.Of(u.Role)), Column(u => EnumText<UserStatus>.Of(u.Status)), Column(u => u.TimeZone),
             Column(u => u.Language), P(requests.Select(r => r.PasswordHash).ToArray()), P(clock.Now()),
         ], row => new Id<User>(row.GetGuid(0)), cancellationToken)).ToHashSet();
         return [.. users.Where(user => made.Contains(user.Id))];
@@ -102,7 +104,7 @@ public sealed partial class UserRepository
             FirstName = request.FirstName,
             LastName = request.LastName,
             Role = request.Role,
-            Status = UserStatus.Active,
+            Status = request.Status,
             TimeZone = request.TimeZone,
             Language = request.Language,
             Preferences = JsonElement.Parse("{}"),
@@ -185,6 +187,7 @@ public sealed partial class UserRepository
             await db.Set<User>().SingleOrDefaultAsync(u => u.Id == id, cancellationToken) ?? throw new NotFoundException("User", id),
             await db.Set<Workflow>().Where(w => w.OwnerId == id && w.Status != WorkflowStatus.Archived).OrderByDescending(w => w.UpdatedAt).ThenByDescending(w => w.Id)
                 .Take(10).Select(w => new OwnedWorkflow(w.Id, w.Name, w.Status, w.UpdatedAt)).ToListAsync(cancellationToken),
+            await db.Set<Credential>().Where(c => c.OwnerId == id && c.Active).OrderByDescending(c => c.Id).Take(100).ToListAsync(cancellationToken),
             await (from m in db.Set<TeamMember>() join t in db.Set<Team>() on new { m.TenantId, Id = m.TeamId } equals new { t.TenantId, t.Id }
                    where m.UserId == id orderby t.Name, t.Id select new UserTeam(t.Id, t.Name, m.Role)).ToListAsync(cancellationToken),
             await db.Set<ApiKey>().Where(k => k.UserId == id && (k.ExpiresAt == null || k.ExpiresAt > now)).OrderByDescending(k => k.Id).ToListAsync(cancellationToken)));
@@ -228,6 +231,7 @@ public sealed partial class UserRepository
         var (role, status) = (changes.Role is { } r ? EnumText<UserRole>.Of(r) : null, changes.Status is { } s ? EnumText<UserStatus>.Of(s) : null);
         List<(string, NpgsqlParameter[])> statements =
         [
+            (LockLogin, [P(id)]),
             .. role is null && status is null ? [] : new (string, NpgsqlParameter[])[] { (LockAdministrators, []) },
             (Allowed, [P(id), P(role), P(status)]),
             ("""
@@ -249,7 +253,7 @@ public sealed partial class UserRepository
         if (changes.Role is not (null or UserRole.Admin))
             statements.Add(("delete from flowstone.api_keys where tenant_id = $1 and user_id = $2 and 'WORK' = any(scopes)", [P(id)]));   // an administrator's to give, and to have
         if (changes.Email is { } email)
-            statements.AddRange(ChangeAddress(id, email.Trim()));
+            statements.AddRange(ChangeAddress(id, email.Trim(), Id<User>.New(clock)));
         try
         {
             await database.ExecuteAsync(statements, cancellationToken);
@@ -262,10 +266,11 @@ public sealed partial class UserRepository
     }
 
     /// <summary>What a new address brings with it; <c>$1</c> is the tenant.</summary>
-    internal static (string Sql, NpgsqlParameter[] Parameters)[] ChangeAddress(Id<User> id, string email) =>
+    internal static (string Sql, NpgsqlParameter[] Parameters)[] ChangeAddress(Id<User> id, string email, Id<User> stamp) =>
     [
         ("delete from flowstone.user_tokens where tenant_id = $1 and user_id = $2", [P(id)]),   // they were sent to the old one
         ("delete from flowstone.user_emails where tenant_id = $1 and user_id = $2", [P(id)]),
+        ("update flowstone.user_logins set security_stamp = $3 where tenant_id = $1 and user_id = $2", [P(id), P(stamp)]),
         ("insert into flowstone.user_emails (tenant_id, user_id, email_hash) select tenant_id, id, flowstone.email_hash($3) from flowstone.users where tenant_id = $1 and id = $2", [P(id), P(email)]),
     ];
 
@@ -306,6 +311,9 @@ public sealed partial class UserRepository
     internal async Task<bool> SetFirstPasswordAsync(Id<User> id, string hash, CancellationToken cancellationToken)
         => await database.ExecuteAsync("update flowstone.user_logins set password_hash = $3 where tenant_id = $1 and user_id = $2 and password_hash is null",
             [P(id), P(hash)], cancellationToken) == 1;
+
+    // First, as a sign-in does.
+    const string LockLogin = "select 1 from flowstone.user_logins where tenant_id = $1 and user_id = $2 for no key update";
 
     // One change among the administrators at a time, in a statement of its own: the next one's snapshot then sees what the one before did.
     const string LockAdministrators = "select 1 from flowstone.users where tenant_id = $1 and role = 'ADMIN' and status = 'ACTIVE' order by id for no key update";

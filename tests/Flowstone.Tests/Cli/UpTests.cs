@@ -2,12 +2,16 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using System.Text.RegularExpressions;
+using Flowstone.Tests.Workers;
 
 namespace Flowstone.Tests.Cli;
 
 /// <summary>The first thing a newcomer does.</summary>
 public sealed partial class UpTests : IDisposable
 {
+    // Not -INT: who runs the suite in the background of a shell has told it, and all that it starts, to ignore that.
+    const string Stop = "-TERM";
+
     // Where PostgreSQL's user can reach it, as root too.
     readonly string data = Directory.CreateTempSubdirectory("flowstone-up-").FullName;
 
@@ -47,8 +51,8 @@ public sealed partial class UpTests : IDisposable
             await Task.Delay(100);
         }
 
-        Process.Start("kill", ["-INT", $"{up.Id}"])!.WaitForExit();
-        await up.WaitForExitAsync();
+        Process.Start("kill", [Stop, $"{up.Id}"])!.WaitForExit();
+        await up.WaitForExitAsync().InTimeAsync();
         Assert.Equal(0, up.ExitCode);
         Assert.Empty(await ServerProcesses.ListAsync(Path.Combine(data, "postgres/data"), default));
     }
@@ -60,7 +64,7 @@ public sealed partial class UpTests : IDisposable
         {
             if (process.HasExited)
                 return;
-            Process.Start("kill", ["-INT", $"{process.Id}"])!.WaitForExit();
+            Process.Start("kill", [Stop, $"{process.Id}"])!.WaitForExit();
             process.WaitForExit(TimeSpan.FromSeconds(30));
         }
     }

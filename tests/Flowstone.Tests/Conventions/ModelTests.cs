@@ -83,6 +83,6 @@ public sealed partial class ModelTests(TestDatabase database)
         }
     }
 
-    [GeneratedRegex("'([A-Z_]+)'")]
+    [GeneratedRegex("'([A-Z0-9_]+)'")]
     private static partial Regex Quoted();
 }

@@ -1,6 +1,7 @@
 using System.Collections;
 using System.Reflection;
 using System.Text.Json;
+using Flowstone.Credentials;
 using Flowstone.Executions;
 using Flowstone.Permissions;
 using Flowstone.Tenancy;
@@ -25,13 +26,30 @@ public sealed class EveryMethodTests(TestDatabase database)
         ["Teams.ListAsync"] = "users may know of teams",
         ["Teams.MembersAsync"] = "users may know of teams",
         ["Workflows.CreateAsync"] = "a user's own workflow",
+        ["Credentials.CreateAsync"] = "a user's own credential",
         ["PayloadPolicies.GetAsync()"] = "what applies to the user's own workflows",
+    };
+
+    // Not even administrators do it for somebody else; each with its reason.
+    static readonly Dictionary<string, string> forOneselfAlone = new()
+    {
+        ["TwoFactor.BeginAsync"] = "nobody else may see the secret",
+        ["TwoFactor.ConfirmAsync"] = "nobody else has the app",
+        ["TwoFactor.NewRecoveryCodesAsync"] = "nobody else may see them",
+        ["TwoFactor.DisableAsync"] = "with a code; without one, administrators do (TwoFactorTests)",
+    };
+
+    // For which there is nothing to do here; each with its reason.
+    static readonly Dictionary<string, string> nothingToDo = new()
+    {
+        ["Credentials.UsedByAsync"] = "no workflow names it",
+        ["Credentials.DeactivateExpiredAsync"] = "none has expired",
     };
 
     public static TheoryData<string> Methods => [.. All().Select(m => Name(m.Repository, m.Method))];
 
     static IEnumerable<(PropertyInfo Repository, MethodInfo Method)> All()
-        => typeof(TenantScope).GetProperties().Where(p => p.PropertyType.Name.EndsWith("Repository", StringComparison.Ordinal) || p.PropertyType == typeof(QueueControl))
+        => typeof(TenantScope).GetProperties().Where(p => p.PropertyType.IsClass)
             .SelectMany(p => p.PropertyType.GetMethods(BindingFlags.Public | BindingFlags.Instance | BindingFlags.DeclaredOnly), (p, m) => (p, m));
 
     static string Name(PropertyInfo repository, MethodInfo method)
@@ -53,11 +71,14 @@ public sealed class EveryMethodTests(TestDatabase database)
         var viewer = await CallAsync(things.Viewer, repository, method, tenant, things);
         Assert.True(viewer is Outcome.Refused or Outcome.Nothing || IsReading(method), $"{name} by a viewer: {viewer}");
         var administrator = await CallAsync(things.Administrator, repository, method, tenant, things);
-        Assert.True(administrator is Outcome.Done or Outcome.Rejected, $"{name} by an administrator: {administrator}");
+        Assert.True(administrator is Outcome.Done or Outcome.Rejected || (Is(forOneselfAlone) && administrator == Outcome.Refused) || (Is(nothingToDo) && administrator == Outcome.Nothing),
+            $"{name} by an administrator: {administrator}");
+
+        bool Is(Dictionary<string, string> known) => known.ContainsKey(name[..name.IndexOf('(', StringComparison.Ordinal)]);
     }
 
     static bool IsReading(MethodInfo method)
-        => new[] { "Find", "List", "Get", "Count", "Names", "Members", "Versions", "Search", "Nodes", "Timeline", "Logs", "Attributes", "Open", "Statistics", "Estimate", "Active" }
+        => new[] { "Find", "List", "Get", "Count", "Names", "Members", "Versions", "Search", "Nodes", "Timeline", "Logs", "Attributes", "Open", "Statistics", "Estimate", "Active", "Validity", "UsedBy", "Status", "Overview" }
             .Any(verb => method.Name.StartsWith(verb, StringComparison.Ordinal));
 
     enum Outcome
@@ -96,13 +117,14 @@ public sealed class EveryMethodTests(TestDatabase database)
     {
         null or false or 0 => true,
         Total total => total.Value == 0,
+        CredentialFigures figures => figures.Total == 0,
         ExecutionFigures figures => figures.Counts.Values.All(count => count == 0),
         IEnumerable many => !many.Cast<object>().Any(),
         _ => false,
     };
 
     /// <summary>One of each, none of which is the stranger's.</summary>
-    sealed record Things(TestTenant Tenant, User Owner, Team Team, Workflow Workflow, Execution Execution, string DedupKey, User Other, Id<Session> Session, Id<ApiKey> Key,
+    sealed record Things(TestTenant Tenant, User Owner, Team Team, Workflow Workflow, Execution Execution, string DedupKey, User Other, Id<Session> Session, Id<ApiKey> Key, Id<Credential> Credential,
         TenantScope Stranger, TenantScope Suspended, TenantScope Viewer, TenantScope Administrator)
     {
         public static async Task<Things> MakeAsync(TestTenant tenant)
@@ -125,7 +147,10 @@ public sealed class EveryMethodTests(TestDatabase database)
             await tenant.Scope.Users.UpdateAsync(suspended.Id, new() { Status = UserStatus.Suspended });
             var session = SessionRepository.Of((await tenant.Store.SignIn.OpenAsync(tenant.Id, other.Id)).Token)!.Value;
             var key = await tenant.Scope.ApiKeys.CreateAsync(other.Id, new() { Name = "Key", Scopes = [ApiScope.Read] });
-            return new(tenant, owner, team, workflow, execution, "key", other, session, key.Stored.Id,
+            var credential = await asOwner.Credentials.CreateAsync(new() { Name = "Key", Type = CredentialType.Custom, Secret = JsonElement.Parse("{}"), TeamId = team.Id, ExpiresAt = tenant.Clock.Now().AddDays(1) });
+            await asOwner.CredentialShares.SetAsync(credential.Id, other.Id, [CredentialRight.Use]);
+            await asOwner.CredentialShares.SetAsync(credential.Id, viewer.Id, [CredentialRight.Admin]);
+            return new(tenant, owner, team, workflow, execution, "key", other, session, key.Stored.Id, credential.Id,
                 As((await UserAsync(UserRole.User)).Id), As(suspended.Id), As(viewer.Id), As(administrator.Id));
 
             Task<User> UserAsync(UserRole role) => tenant.Scope.Users.CreateAsync(new NewUser { Email = $"{Path.GetRandomFileName()}@example.com", Role = role });
@@ -139,7 +164,7 @@ public sealed class EveryMethodTests(TestDatabase database)
             {
                 (_, nameof(CancellationToken)) => CancellationToken.None,
                 (_, nameof(NpgsqlTransaction)) => transaction,
-                ("before" or "after" or "basedOn" or "number" or "expiresAt", _) => parameter.HasDefaultValue ? parameter.DefaultValue : null,
+                ("before" or "after" or "basedOn" or "expiresAt", _) => parameter.HasDefaultValue ? parameter.DefaultValue : null,
                 ("from" or "to", _) when type != typeof(Id<User>) => parameter.HasDefaultValue ? parameter.DefaultValue : null,
                 ("to", _) => Other.Id,
                 (_, _) when type == typeof(Id<Workflow>) => Workflow.Id,
@@ -147,6 +172,11 @@ public sealed class EveryMethodTests(TestDatabase database)
                 (_, _) when type == typeof(Id<Team>) => Team.Id,
                 (_, _) when type == typeof(Id<Session>) => Session,
                 (_, _) when type == typeof(Id<ApiKey>) => Key,
+                (_, _) when type == typeof(Id<Credential>) => Credential,
+                (_, _) when type == typeof(NewCredential) => new NewCredential { Name = "New", Type = CredentialType.Custom, Secret = JsonElement.Parse("{}") },
+                (_, _) when type == typeof(CredentialChanges) => new CredentialChanges { Name = "Changed" },
+                (_, _) when type == typeof(IReadOnlyCollection<CredentialRight>) => new[] { CredentialRight.Read },
+                ("number", _) => 1,
                 (_, _) when type == typeof(NewApiKey) => new NewApiKey { Name = "Key", Scopes = [ApiScope.Read] },
                 (_, _) when type == typeof(Id<User>) => parameter.Name is "user" ? Other.Id : Owner.Id,
                 (_, _) when type == typeof(IEnumerable<Id<Workflow>>) => new[] { Workflow.Id },

@@ -1,6 +1,7 @@
 using System.Net;
 using System.Net.Http.Json;
 using System.Text.Json;
+using Flowstone.Credentials;
 using Flowstone.Executions;
 using Flowstone.Permissions;
 using Flowstone.Users;
@@ -47,7 +48,7 @@ public sealed class ForeignIdTests(TestServer server)
     }
 
     /// <summary>Texts for the places in paths and bodies.</summary>
-    sealed record Things(string User, string Team, string Workflow, string Execution, string Payload, string Session, string Key)
+    sealed record Things(string User, string Team, string Workflow, string Execution, string Payload, string Session, string Key, string Credential)
     {
         public static async Task<Things> MakeAsync(TestClient owner)
         {
@@ -63,12 +64,14 @@ public sealed class ForeignIdTests(TestServer server)
             await owner.Tenant.Queue.RecordAsync(claimed.Lease, [new() { NodeId = "n0" }], []);
             var session = SessionRepository.Of((await owner.Tenant.Store.SignIn.OpenAsync(owner.Tenant.Id, owner.User.Id)).Token)!.Value;
             var key = (await scope.ApiKeys.CreateAsync(user.Id, new() { Name = "Key", Scopes = [ApiScope.Read] })).Stored;
-            return new($"{user.Id}", $"{team.Id}", $"{workflow.Id}", $"{execution.Id}", $"{execution.Input}", $"{session}", $"{key.Id}");
+            var credential = await scope.Credentials.CreateAsync(new() { Name = "Key", Type = CredentialType.ApiKey, Secret = JsonElement.Parse("""{"apiKey":"k"}""") });
+            await scope.CredentialShares.SetAsync(credential.Id, user.Id, [CredentialRight.Read]);
+            return new($"{user.Id}", $"{team.Id}", $"{workflow.Id}", $"{execution.Id}", $"{execution.Input}", $"{session}", $"{key.Id}", $"{credential.Id}");
         }
 
         /// <summary>Ids of the same kinds that nobody has.</summary>
         public Things Never(TimeProvider clock)
-            => new($"{Id<User>.New(clock)}", $"{Id<Team>.New(clock)}", $"{Id<Workflow>.New(clock)}", $"{Id<Execution>.New(clock)}", $"{Payload[..^8]}00000000", $"{Id<Session>.New(clock)}", $"{Id<ApiKey>.New(clock)}");
+            => new($"{Id<User>.New(clock)}", $"{Id<Team>.New(clock)}", $"{Id<Workflow>.New(clock)}", $"{Id<Execution>.New(clock)}", $"{Payload[..^8]}00000000", $"{Id<Session>.New(clock)}", $"{Id<ApiKey>.New(clock)}", $"{Id<Credential>.New(clock)}");
 
         public string Fill(string path)
         {
@@ -80,6 +83,7 @@ public sealed class ForeignIdTests(TestServer server)
                 "api-keys" => Key,
                 "workflows" => Workflow,
                 "executions" => Execution,
+                "credentials" => Credential,
                 var unknown => throw new InvalidOperationException($"Say here what id /{unknown} takes."),
             };
             var filled = path.Replace("{id}", id, StringComparison.Ordinal).Replace("{userId}", User, StringComparison.Ordinal).Replace("{number}", "1", StringComparison.Ordinal)
@@ -97,13 +101,15 @@ public sealed class ForeignIdTests(TestServer server)
             "signals" => new { name = "go" },
             "concurrency" => new { maximum = 3 },
             "{userId}" when path.Contains("members", StringComparison.Ordinal) => new { role = "MEMBER" },
+            "{userId}" when path.Contains("credentials", StringComparison.Ordinal) => new { rights = new[] { "USE" } },
             "{userId}" => new { level = "READ" },
+            "secret" => new { secret = new { apiKey = "another" } },
             "{id}" when path.Contains("workflows", StringComparison.Ordinal) => new { definition = TestTenant.Definition(nodes: 2) },
             _ => new { },
         };
 
         /// <summary>The body without what was asked for.</summary>
         public string Hide(string body)
-            => new[] { User, Team, Workflow, Execution, Payload, Session, Key }.Aggregate(body, (text, id) => text.Replace(id, "it", StringComparison.Ordinal));
+            => new[] { User, Team, Workflow, Execution, Payload, Session, Key, Credential }.Aggregate(body, (text, id) => text.Replace(id, "it", StringComparison.Ordinal));
     }
 }

@@ -1,3 +1,4 @@
+using Flowstone.Credentials;
 using Flowstone.Data;
 using Flowstone.Executions;
 using Flowstone.Tenancy;
@@ -186,6 +187,9 @@ public sealed class TenantIsolationTests(TestDatabase shared) : IAsyncLifetime
         await tenant.Queue.RecordAsync(claimed.Lease, [new() { NodeId = "n0", Input = TestTenant.Json($"\"{new string('a', 100)}\"") }], []);
 
         await tenant.Scope.ApiKeys.CreateAsync(user.Id, new() { Name = "Key", Scopes = [ApiScope.Read] });
+
+        var credential = await tenant.Scope.Credentials.CreateAsync(new() { Name = "Key", Type = CredentialType.Custom, Secret = TestTenant.Definition() });
+        await tenant.Scope.CredentialShares.SetAsync(credential.Id, user.Id, [CredentialRight.Use]);
 
         // What takes more than a line to come about.
         var (id, execution) = (tenant.Id, claimed.Execution);

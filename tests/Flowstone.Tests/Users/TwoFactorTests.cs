@@ -35,7 +35,7 @@ public sealed class TwoFactorTests(TestDatabase database)
         var (tenant, user, factor) = await NewUserAsync();
         var signIn = tenant.Store.SignIn;
         var (other, own) = (await SignInAsync(), await SignInAsync());
-        var secret = Totp.FromBase32((await factor.BeginAsync(user.Id)).Secret)!;
+        var secret = Totp.FromBase32((await factor.BeginAsync(user.Id, Password))!.Secret)!;
         Assert.NotNull(await SignInAsync());   // nothing has changed yet
         Assert.Null(await factor.ConfirmAsync(user.Id, "000000"));
         var codes = await factor.ConfirmAsync(user.Id, Code(), own!.Token);
@@ -73,7 +73,7 @@ public sealed class TwoFactorTests(TestDatabase database)
     public async Task Each_recovery_code_signs_in_once_and_is_kept_as_a_hash()
     {
         var (tenant, user, factor) = await NewUserAsync();
-        var secret = Totp.FromBase32((await factor.BeginAsync(user.Id)).Secret)!;
+        var secret = Totp.FromBase32((await factor.BeginAsync(user.Id, Password))!.Secret)!;
         var codes = (await factor.ConfirmAsync(user.Id, Totp.Code(secret, Totp.StepAt(tenant.Clock.Now()))))!;
         var stored = await database.ScalarAsync<string>("select string_agg(encode(c.code_hash, 'escape'), ',') from flowstone.user_recovery_codes c where tenant_id = $1", P(tenant.Id));
         Assert.DoesNotContain(codes, code => stored.Contains(code[..4], StringComparison.OrdinalIgnoreCase));
@@ -95,14 +95,14 @@ public sealed class TwoFactorTests(TestDatabase database)
     public async Task Codes_cannot_be_guessed_from_a_session_and_only_the_user_or_an_administrator_turns_it_off()
     {
         var (tenant, user, factor) = await NewUserAsync();
-        var secret = Totp.FromBase32((await factor.BeginAsync(user.Id)).Secret)!;
+        var secret = Totp.FromBase32((await factor.BeginAsync(user.Id, Password))!.Secret)!;
         var codes = (await factor.ConfirmAsync(user.Id, Totp.Code(secret, Totp.StepAt(tenant.Clock.Now()))))!;
-        await Assert.ThrowsAsync<ConflictException>(() => factor.BeginAsync(user.Id));
+        await Assert.ThrowsAsync<ConflictException>(() => factor.BeginAsync(user.Id, Password));
         var colleague = tenant.Store.Tenant(tenant.Id, Actor.User((await tenant.Scope.Users.CreateAsync(new NewUser { Email = $"bob@{tenant.Tenant.Slug}.example" })).Id));
         var admin = tenant.Store.Tenant(tenant.Id, Actor.User((await tenant.Scope.Users.CreateAsync(new NewUser { Email = $"eve@{tenant.Tenant.Slug}.example", Role = UserRole.Admin })).Id));
         await Assert.ThrowsAsync<AccessDeniedException>(() => colleague.TwoFactor.DisableAsync(user.Id, null));
         await Assert.ThrowsAsync<AccessDeniedException>(() => factor.DisableAsync(user.Id, null));
-        await Assert.ThrowsAsync<AccessDeniedException>(() => admin.TwoFactor.BeginAsync(user.Id));
+        await Assert.ThrowsAsync<AccessDeniedException>(() => admin.TwoFactor.BeginAsync(user.Id, Password));
 
         var looked = 0;
         for (var i = 0; i < 20; i++)
@@ -123,7 +123,8 @@ public sealed class TwoFactorTests(TestDatabase database)
         Assert.Equal(new TwoFactorStatus(false, 0), await factor.StatusAsync(user.Id));
         Assert.NotNull(await tenant.Store.SignIn.WithPasswordAsync(user.Email, Password));
 
-        await factor.BeginAsync(user.Id);
+        Assert.Null(await factor.BeginAsync(user.Id, "guess"));
+        await factor.BeginAsync(user.Id, Password);
         Assert.True(await admin.TwoFactor.DisableAsync(user.Id, null));
     }
 

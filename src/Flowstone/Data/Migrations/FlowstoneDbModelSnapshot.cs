@@ -24,6 +24,235 @@ namespace Flowstone.Data.Migrations
 
             NpgsqlModelBuilderExtensions.UseIdentityByDefaultColumns(modelBuilder);
 
+            modelBuilder.Entity("Flowstone.Audit.AuditEntry", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("Id")
+                        .HasColumnType("uuid")
+                        .HasColumnName("id");
+
+                    b.Property<string>("Action")
+                        .IsRequired()
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("action");
+
+                    b.Property<string>("Actor")
+                        .IsRequired()
+                        .HasMaxLength(200)
+                        .HasColumnType("character varying(200)")
+                        .HasColumnName("actor");
+
+                    b.Property<DateTimeOffset>("At")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("at");
+
+                    b.Property<JsonElement>("Details")
+                        .HasColumnType("jsonb")
+                        .HasColumnName("details");
+
+                    b.Property<Guid>("ResourceId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("resource_id");
+
+                    b.Property<Guid?>("UserId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("user_id");
+
+                    b.HasKey("TenantId", "Id")
+                        .HasName("pk_audit_entries");
+
+                    b.HasIndex("TenantId", "ResourceId", "Id")
+                        .IsDescending(false, false, true)
+                        .HasDatabaseName("ix_audit_entries_by_resource");
+
+                    b.ToTable("audit_entries", "flowstone");
+                });
+
+            modelBuilder.Entity("Flowstone.Credentials.Credential", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("Id")
+                        .HasColumnType("uuid")
+                        .HasColumnName("id");
+
+                    b.Property<bool>("Active")
+                        .HasColumnType("boolean")
+                        .HasColumnName("active");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("Description")
+                        .HasMaxLength(2000)
+                        .HasColumnType("character varying(2000)")
+                        .HasColumnName("description");
+
+                    b.Property<DateTimeOffset?>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
+
+                    b.Property<DateTimeOffset?>("LastUsedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("last_used_at");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasMaxLength(255)
+                        .HasColumnType("character varying(255)")
+                        .HasColumnName("name");
+
+                    b.Property<Guid?>("OwnerId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("owner_id");
+
+                    b.Property<Guid?>("TeamId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("team_id");
+
+                    b.Property<string>("Type")
+                        .IsRequired()
+                        .HasMaxLength(24)
+                        .HasColumnType("character varying(24)")
+                        .HasColumnName("type");
+
+                    b.Property<DateTimeOffset>("UpdatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("updated_at");
+
+                    b.Property<int>("Version")
+                        .HasColumnType("integer")
+                        .HasColumnName("version");
+
+                    b.Property<string>("Visibility")
+                        .IsRequired()
+                        .HasMaxLength(24)
+                        .HasColumnType("character varying(24)")
+                        .HasColumnName("visibility");
+
+                    b.HasKey("TenantId", "Id")
+                        .HasName("pk_credentials");
+
+                    b.HasIndex("TenantId", "ExpiresAt")
+                        .HasDatabaseName("ix_credentials_by_end")
+                        .HasFilter("active and expires_at is not null");
+
+                    b.HasIndex("TenantId", "OwnerId")
+                        .HasDatabaseName("ix_credentials_by_owner");
+
+                    b.HasIndex("TenantId", "TeamId")
+                        .HasDatabaseName("ix_credentials_by_team")
+                        .HasFilter("team_id is not null");
+
+                    b.ToTable("credentials", "flowstone", t =>
+                        {
+                            t.HasCheckConstraint("ck_credentials_type", "type in ('API_KEY', 'OAUTH2', 'BASIC_AUTH', 'JWT', 'SSH_KEY', 'DATABASE', 'CUSTOM')");
+
+                            t.HasCheckConstraint("ck_credentials_visibility", "visibility in ('PRIVATE', 'TEAM', 'PUBLIC')");
+                        });
+                });
+
+            modelBuilder.Entity("Flowstone.Credentials.CredentialShare", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("CredentialId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("credential_id");
+
+                    b.Property<Guid>("UserId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("user_id");
+
+                    b.Property<DateTimeOffset?>("ExpiresAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("expires_at");
+
+                    b.Property<int?>("MaxUses")
+                        .HasColumnType("integer")
+                        .HasColumnName("max_uses");
+
+                    b.Property<string[]>("Rights")
+                        .IsRequired()
+                        .HasColumnType("text[]")
+                        .HasColumnName("rights");
+
+                    b.Property<DateTimeOffset>("SharedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("shared_at");
+
+                    b.Property<Guid?>("SharedBy")
+                        .HasColumnType("uuid")
+                        .HasColumnName("shared_by");
+
+                    b.Property<int>("Uses")
+                        .HasColumnType("integer")
+                        .HasColumnName("uses");
+
+                    b.HasKey("TenantId", "CredentialId", "UserId")
+                        .HasName("pk_credential_shares");
+
+                    b.HasIndex("TenantId", "UserId")
+                        .HasDatabaseName("ix_credential_shares_by_user");
+
+                    b.ToTable("credential_shares", "flowstone", t =>
+                        {
+                            t.HasCheckConstraint("ck_credential_shares_rights", "rights <@ array['READ', 'USE', 'EDIT', 'DELETE', 'SHARE', 'ADMIN']");
+
+                            t.HasCheckConstraint("ck_credential_shares_uses", "uses <= max_uses");
+                        });
+                });
+
+            modelBuilder.Entity("Flowstone.Credentials.CredentialVersion", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("Id")
+                        .HasColumnType("uuid")
+                        .HasColumnName("id");
+
+                    b.Property<Guid?>("AuthorId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("author_id");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<Guid>("CredentialId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("credential_id");
+
+                    b.Property<int>("Number")
+                        .HasColumnType("integer")
+                        .HasColumnName("number");
+
+                    b.Property<byte[]>("Secret")
+                        .IsRequired()
+                        .HasColumnType("bytea")
+                        .HasColumnName("secret");
+
+                    b.HasKey("TenantId", "Id")
+                        .HasName("pk_credential_versions");
+
+                    b.HasIndex("TenantId", "CredentialId", "Number")
+                        .IsUnique()
+                        .HasDatabaseName("uq_credential_versions_number");
+
+                    b.ToTable("credential_versions", "flowstone");
+                });
+
             modelBuilder.Entity("Flowstone.Executions.Execution", b =>
                 {
                     b.Property<Guid>("TenantId")
@@ -1401,6 +1630,65 @@ namespace Flowstone.Data.Migrations
                         .HasName("pk_workflow_versions");
 
                     b.ToTable("workflow_versions", "flowstone");
+                });
+
+            modelBuilder.Entity("Flowstone.Audit.AuditEntry", b =>
+                {
+                    b.HasOne("Flowstone.Tenancy.Tenant", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_audit_entries_tenants");
+                });
+
+            modelBuilder.Entity("Flowstone.Credentials.Credential", b =>
+                {
+                    b.HasOne("Flowstone.Tenancy.Tenant", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_credentials_tenants");
+
+                    b.HasOne("Flowstone.Users.User", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "OwnerId")
+                        .OnDelete(DeleteBehavior.Restrict)
+                        .HasConstraintName("fk_credentials_users");
+
+                    b.HasOne("Flowstone.Users.Team", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "TeamId")
+                        .OnDelete(DeleteBehavior.Restrict)
+                        .HasConstraintName("fk_credentials_teams");
+                });
+
+            modelBuilder.Entity("Flowstone.Credentials.CredentialShare", b =>
+                {
+                    b.HasOne("Flowstone.Credentials.Credential", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "CredentialId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_credential_shares_credentials");
+
+                    b.HasOne("Flowstone.Users.User", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "UserId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_credential_shares_users");
+                });
+
+            modelBuilder.Entity("Flowstone.Credentials.CredentialVersion", b =>
+                {
+                    b.HasOne("Flowstone.Credentials.Credential", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "CredentialId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_credential_versions_credentials");
                 });
 
             modelBuilder.Entity("Flowstone.Executions.Execution", b =>

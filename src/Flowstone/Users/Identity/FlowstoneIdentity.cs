@@ -41,7 +41,7 @@ public static class FlowstoneIdentity
 
     sealed class PasswordHashes : IPasswordHasher<FlowstoneUser>
     {
-        public string HashPassword(FlowstoneUser user, string password) => SignIn.HashPassword(password);
+        public string HashPassword(FlowstoneUser user, string password) => Passwords.Hash(password);   // its length was looked at where it is new
 
         public PasswordVerificationResult VerifyHashedPassword(FlowstoneUser user, string hashedPassword, string providedPassword) => Passwords.Verify(hashedPassword, providedPassword);
     }

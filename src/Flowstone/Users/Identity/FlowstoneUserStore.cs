@@ -5,6 +5,7 @@ using Flowstone.Tenancy;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Identity;
 using Microsoft.Extensions.Options;
+using Npgsql;
 using static Flowstone.Data.Sql;
 
 namespace Flowstone.Users.Identity;
@@ -13,7 +14,7 @@ namespace Flowstone.Users.Identity;
 /// ASP.NET Core Identity's view of the users: the same rows, hashes, locks and tokens as the server's own sign-in. An update is one transaction that
 /// succeeds only if what it changes is still as it was read. What Identity asks about failures is answered for the place of the request.
 /// </summary>
-sealed class FlowstoneUserStore(FlowstoneStore store, TimeProvider clock, IHttpContextAccessor http, IOptions<FlowstoneIdentityOptions> options, IdentityErrorDescriber errors)
+sealed class FlowstoneUserStore(FlowstoneStore store, TimeProvider clock, IHttpContextAccessor http, IOptions<FlowstoneIdentityOptions> options, IOptions<IdentityOptions> identity, IdentityErrorDescriber errors)
     : IUserPasswordStore<FlowstoneUser>, IUserEmailStore<FlowstoneUser>, IUserSecurityStampStore<FlowstoneUser>, IUserLockoutStore<FlowstoneUser>, IUserTwoFactorStore<FlowstoneUser>,
         IUserAuthenticatorKeyStore<FlowstoneUser>, IUserTwoFactorRecoveryCodeStore<FlowstoneUser>, IUserLoginStore<FlowstoneUser>
 {
@@ -33,10 +34,14 @@ sealed class FlowstoneUserStore(FlowstoneStore store, TimeProvider clock, IHttpC
                 TimeZone = user.TimeZone,
                 Language = user.Language,
                 PasswordHash = user.PasswordHash,
+                Status = identity.Value.SignIn is { RequireConfirmedEmail: false, RequireConfirmedAccount: false } ? UserStatus.Active : UserStatus.PendingVerification,
             }, cancellationToken);
-            (user.TenantId, user.Id) = (tenant, made.Id);
+            var verified = user.EmailVerifiedAt;
             Take(user, (await LoadAsync(tenant, made.Id, cancellationToken))!);
-            return IdentityResult.Success;
+            if (verified is null)
+                return IdentityResult.Success;
+            user.EmailVerifiedAt = verified;   // by whoever signed them in elsewhere
+            return await UpdateAsync(user, cancellationToken);
         }
         catch (ConflictException)
         {
@@ -51,7 +56,8 @@ sealed class FlowstoneUserStore(FlowstoneStore store, TimeProvider clock, IHttpC
     public async Task<IdentityResult> UpdateAsync(FlowstoneUser user, CancellationToken cancellationToken)
     {
         const string UpdateUser = """
-            update flowstone.users set email = $3, email_verified_at = $4, first_name = $5, last_name = $6, time_zone = $7, language = $8, updated_at = $9
+            update flowstone.users set email = $3, email_verified_at = $4, first_name = $5, last_name = $6, time_zone = $7, language = $8, updated_at = $9,
+                   status = case when status = 'PENDING_VERIFICATION' and $4 is not null then 'ACTIVE' else status end
              where tenant_id = $1 and id = $2 and email = $10 and email_verified_at is not distinct from $11
                and (first_name, last_name, time_zone, language) is not distinct from ($12::text, $13::text, $14::text, $15::text)
             """;
@@ -71,15 +77,18 @@ sealed class FlowstoneUserStore(FlowstoneStore store, TimeProvider clock, IHttpC
                     P(was.PasswordHash), P(was.SecurityStamp), P(was.TotpSecret), P(was.TotpConfirmedAt)),
             ];
             if (user.Email.Trim() != was.Email)
-                statements.AddRange(UserRepository.ChangeAddress(id, user.Email.Trim()).Select(change => new Statement(change.Sql, [P(tenant), .. change.Parameters])));
+                statements.AddRange(UserRepository.ChangeAddress(id, user.Email.Trim(), Id<User>.New(clock)).Select(change => new Statement(change.Sql, [P(tenant), .. change.Parameters])));
             if (user.EmailVerifiedAt is not null && was.EmailVerifiedAt is null)
                 statements.Add(Delete("user_tokens", "purpose = 'VERIFY_EMAIL'"));
             if (user.PasswordHash != was.PasswordHash)
-                statements.AddRange([Delete("user_tokens", "purpose = 'RESET_PASSWORD'"), Delete("user_sessions", "true")]);
-            else if (user.TotpConfirmedAt != was.TotpConfirmedAt)
-                statements.Add(Delete("user_sessions", "true"));
-            await app.TransactAsync(tenant.ToString(), statements, read: null, cancellationToken);
-            Take(user, (await LoadAsync(tenant, id, cancellationToken))!);
+                statements.Add(Delete("user_tokens", "purpose = 'RESET_PASSWORD'"));
+            if (user.PasswordHash != was.PasswordHash || user.TotpConfirmedAt != was.TotpConfirmedAt)
+                statements.AddRange([Delete("user_sessions", "true"), Delete("user_devices", "true")]);
+            // Read back while the rows are locked: what somebody else stores next is not taken for what this one has seen.
+            statements.Add(new Statement(Load, P(tenant), P(id)));
+            FlowstoneUser? stored = null;
+            await app.TransactAsync(tenant.ToString(), statements, row => stored = row.FieldCount == 1 ? null : Read(tenant, id, row), cancellationToken);
+            Take(user, stored!);
             return IdentityResult.Success;
         }
         catch (ConflictException error)
@@ -125,41 +134,50 @@ sealed class FlowstoneUserStore(FlowstoneStore store, TimeProvider clock, IHttpC
         return found is { } one ? await LoadAsync(one.Tenant, one.User, cancellationToken) : null;
     }
 
+    const string Load = """
+        select u.email, u.email_verified_at, u.first_name, u.last_name, u.time_zone, u.language, u.role, u.status, l.password_hash, l.security_stamp, l.totp_secret, l.totp_confirmed_at, flowstone.email_hash(u.email)
+          from flowstone.users u join flowstone.user_logins l on l.tenant_id = u.tenant_id and l.user_id = u.id where u.tenant_id = $1 and u.id = $2 and l.tenant_id = $1
+        """;
+
     async Task<FlowstoneUser?> LoadAsync(Id<Tenant> tenant, Id<User> user, CancellationToken cancellationToken)
     {
-        const string Load = """
-            select u.email, u.email_verified_at, u.first_name, u.last_name, u.time_zone, u.language, u.role, u.status, l.password_hash, l.security_stamp, l.totp_secret, l.totp_confirmed_at, flowstone.email_hash(u.email)
-              from flowstone.users u join flowstone.user_logins l on l.tenant_id = u.tenant_id and l.user_id = u.id where u.tenant_id = $1 and u.id = $2 and l.tenant_id = $1
-            """;
         FlowstoneUser? loaded = null;
-        await app.TransactAsync(tenant.ToString(), [new Statement(Load, P(tenant), P(user))], row =>
-        {
-            loaded = new FlowstoneUser
-            {
-                TenantId = tenant,
-                Id = user,
-                Email = row.GetString(0),
-                EmailVerifiedAt = row.Get<DateTimeOffset?>(1),
-                FirstName = row.Get<string>(2),
-                LastName = row.Get<string>(3),
-                TimeZone = row.GetString(4),
-                Language = row.GetString(5),
-                Role = EnumText<UserRole>.Parse(row.GetString(6)),
-                Status = EnumText<UserStatus>.Parse(row.GetString(7)),
-                PasswordHash = row.Get<string>(8),
-                SecurityStamp = row.Get<Guid?>(9),
-                TotpSecret = row.Get<byte[]>(10),
-                TotpConfirmedAt = row.Get<DateTimeOffset?>(11),
-                Account = row.GetFieldValue<byte[]>(12),
-            };
-            loaded.Stored = loaded.Copy();
-        }, cancellationToken);
+        await app.TransactAsync(tenant.ToString(), [new Statement(Load, P(tenant), P(user))], row => loaded = Read(tenant, user, row), cancellationToken);
         return loaded;
     }
 
-    // Identity goes on with the object that it gave.
+    static FlowstoneUser Read(Id<Tenant> tenant, Id<User> user, NpgsqlDataReader row)
+    {
+        var loaded = new FlowstoneUser
+        {
+            TenantId = tenant,
+            Id = user,
+            Email = row.GetString(0),
+            EmailVerifiedAt = row.Get<DateTimeOffset?>(1),
+            FirstName = row.Get<string>(2),
+            LastName = row.Get<string>(3),
+            TimeZone = row.GetString(4),
+            Language = row.GetString(5),
+            Role = EnumText<UserRole>.Parse(row.GetString(6)),
+            Status = EnumText<UserStatus>.Parse(row.GetString(7)),
+            PasswordHash = row.Get<string>(8),
+            SecurityStamp = row.Get<Guid?>(9),
+            TotpSecret = row.Get<byte[]>(10),
+            TotpConfirmedAt = row.Get<DateTimeOffset?>(11),
+            Account = row.GetFieldValue<byte[]>(12),
+        };
+        loaded.Stored = loaded.Copy();
+        return loaded;
+    }
+
+    /// <summary>Identity goes on with the object that it gave: it is what is stored now, so that another change cannot bring back what was.</summary>
     static void Take(FlowstoneUser user, FlowstoneUser stored)
-        => (user.Role, user.Status, user.SecurityStamp, user.Account, user.Stored) = (stored.Role, stored.Status, stored.SecurityStamp, stored.Account, stored.Stored);
+    {
+        (user.TenantId, user.Id, user.Email, user.EmailVerifiedAt, user.FirstName, user.LastName) = (stored.TenantId, stored.Id, stored.Email, stored.EmailVerifiedAt, stored.FirstName, stored.LastName);
+        (user.TimeZone, user.Language, user.Role, user.Status, user.Account) = (stored.TimeZone, stored.Language, stored.Role, stored.Status, stored.Account);
+        (user.PasswordHash, user.SecurityStamp, user.TotpSecret, user.TotpConfirmedAt) = (stored.PasswordHash, stored.SecurityStamp, stored.TotpSecret, stored.TotpConfirmedAt);
+        user.Stored = stored.Copy();
+    }
 
     UserRepository Users(Id<Tenant> tenant) => store.Tenant(tenant, Actor.System("identity")).Users;
 
@@ -180,6 +198,8 @@ sealed class FlowstoneUserStore(FlowstoneStore store, TimeProvider clock, IHttpC
 
     public Task SetEmailAsync(FlowstoneUser user, string? email, CancellationToken cancellationToken)
     {
+        if (!string.Equals(user.Email, email, StringComparison.OrdinalIgnoreCase))
+            user.EmailVerifiedAt = null;
         user.Email = email;
         return Task.CompletedTask;
     }
@@ -213,21 +233,25 @@ sealed class FlowstoneUserStore(FlowstoneStore store, TimeProvider clock, IHttpC
     public Task<LoginAttempts.Attempt> TakeAttemptAsync(FlowstoneUser user, CancellationToken cancellationToken)
         => LoginAttempts.TakeAsync(app, user.TenantId!.Value, user.Account, user.Id, SignInDevice.Source(http.HttpContext), clock.Now(), cancellationToken);
 
-    public Task UncountAttemptAsync(FlowstoneUser user, CancellationToken cancellationToken)
-        => LoginAttempts.UncountAsync(app, user.TenantId!.Value, user.Account, user.Id!.Value, SignInDevice.Source(http.HttpContext), cancellationToken);
+    /// <summary>After the right password that a code must follow: the attempt was none, and what failed before still counts.</summary>
+    public Task UncountAttemptAsync(FlowstoneUser user, LoginAttempts.Attempt attempt, CancellationToken cancellationToken)
+        => app.TransactAsync(user.TenantId.ToString(), [LoginAttempts.Undone(user.TenantId!.Value, user.Account, attempt)], read: null, cancellationToken);
 
-    /// <summary>What follows from the right password, and code.</summary>
-    public async Task SucceedAsync(FlowstoneUser user, string device, CancellationToken cancellationToken)
+    /// <summary>After the right password, and code.</summary>
+    public Task SucceedAttemptAsync(FlowstoneUser user, LoginAttempts.Attempt attempt, CancellationToken cancellationToken)
+        => app.TransactAsync(user.TenantId.ToString(), [.. LoginAttempts.Succeeded(user.TenantId!.Value, user.Account, attempt)], read: null, cancellationToken);
+
+    /// <summary>From now on the browser is one from which the user has signed in. A cookie that somebody else put there does not become one.</summary>
+    public async Task SignedInAsync(FlowstoneUser user, HttpContext context, CancellationToken cancellationToken)
     {
-        const string Remember = """
-            insert into flowstone.user_devices as d (tenant_id, user_id, device_hash, last_used_at) values ($1, $2, $3, $4)
-            on conflict (tenant_id, user_id, device_hash) do update set last_used_at = excluded.last_used_at
-            """;
-        await app.TransactAsync(user.TenantId.ToString(),
-        [
-            new("update flowstone.user_logins set last_login_at = $3 where tenant_id = $1 and user_id = $2", P(user.TenantId), P(user.Id), P(clock.Now())),
-            new(Remember, P(user.TenantId), P(user.Id), P(LoginAttempts.DeviceHash(new(Device: device))), P(clock.Now())),
-        ], read: null, cancellationToken);
+        const string Known = "select 1 from flowstone.user_devices where tenant_id = $1 and user_id = $2 and device_hash = $3";
+        const string Note = "update flowstone.user_logins set last_login_at = $3 where tenant_id = $1 and user_id = $2";
+        var (tenant, known, now) = (user.TenantId!.Value, false, clock.Now());
+        var source = SignInDevice.Source(context);
+        await app.TransactAsync(tenant.ToString(),
+            [new(Known, P(tenant), P(user.Id), P(LoginAttempts.DeviceHash(source))), new(Note, P(tenant), P(user.Id), P(now))], _ => known = true, cancellationToken);
+        var device = SignInDevice.Keep(context, known ? source.Device : null, now);
+        await app.TransactAsync(tenant.ToString(), SignIn.Remember(tenant, user.Id!.Value, device, now), read: null, cancellationToken);
     }
 
     public async Task<DateTimeOffset?> GetLockoutEndDateAsync(FlowstoneUser user, CancellationToken cancellationToken) => (await FailuresAsync(user, cancellationToken)).LockedUntil;
@@ -268,6 +292,8 @@ sealed class FlowstoneUserStore(FlowstoneStore store, TimeProvider clock, IHttpC
 
     public Task SetTwoFactorEnabledAsync(FlowstoneUser user, bool enabled, CancellationToken cancellationToken)
     {
+        if (enabled && user.TotpSecret is null)
+            throw new InvalidOperationException("There is no authenticator yet: UserManager.ResetAuthenticatorKeyAsync makes one.");
         user.TotpConfirmedAt = enabled ? user.TotpConfirmedAt ?? clock.Now() : null;
         return Task.CompletedTask;
     }
@@ -306,9 +332,13 @@ sealed class FlowstoneUserStore(FlowstoneStore store, TimeProvider clock, IHttpC
 
     public async Task AddLoginAsync(FlowstoneUser user, UserLoginInfo login, CancellationToken cancellationToken)
     {
-        const string Add = "insert into flowstone.user_external_logins (login_hash, tenant_id, user_id, provider, provider_key, display_name) values ($1, $2, $3, $4, $5, $6)";
+        // The user is held, so that one who is being deleted gets none.
+        const string Add = """
+            insert into flowstone.user_external_logins (login_hash, tenant_id, user_id, provider, provider_key, display_name)
+            select $3, u.tenant_id, u.id, $4, $5, $6 from flowstone.users u where u.tenant_id = $1 and u.id = $2 for key share
+            """;
         await app.TransactAsync(user.TenantId.ToString(),
-            [new(Add, P(LoginHash(login.LoginProvider, login.ProviderKey)), P(user.TenantId), P(user.Id), P(login.LoginProvider), P(login.ProviderKey), P(login.ProviderDisplayName))], read: null, cancellationToken);
+            [new(Add, P(user.TenantId), P(user.Id), P(LoginHash(login.LoginProvider, login.ProviderKey)), P(login.LoginProvider), P(login.ProviderKey), P(login.ProviderDisplayName))], read: null, cancellationToken);
     }
 
     public Task RemoveLoginAsync(FlowstoneUser user, string loginProvider, string providerKey, CancellationToken cancellationToken)

@@ -11,10 +11,11 @@ static class SignInDevice
     public static SignInSource Source(HttpContext? context)
         => new(context?.Connection.RemoteIpAddress?.ToString(), context?.Request.Headers.UserAgent.ToString() is { Length: > 0 } agent ? agent : null, context?.Request.Cookies[Cookie]);
 
-    /// <summary>What the browser has, or has from now on, for a year.</summary>
-    public static string Keep(HttpContext context, DateTimeOffset now)
+    /// <summary>What the browser has from now on, for a year.</summary>
+    /// <param name="known">What it has, if the user has signed in with that before.</param>
+    public static string Keep(HttpContext context, string? known, DateTimeOffset now)
     {
-        var device = context.Request.Cookies[Cookie] is { Length: > 0 and <= 100 } known ? known : Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
+        var device = known ?? Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
         context.Response.Cookies.Append(Cookie, device, new CookieOptions { HttpOnly = true, SameSite = SameSiteMode.Strict, Secure = context.Request.IsHttps, Path = "/", Expires = now.AddDays(365) });
         return device;
     }
