@@ -24,7 +24,7 @@ public sealed class TestTenant
     internal static async Task<TestTenant> CreateAsync(NpgsqlDataSource source, PayloadSettings? settings)
     {
         var clock = new ManualClock();
-        var store = new FlowstoneStore(source, clock, settings);   // not disposed: the data source is shared
+        var store = new FlowstoneStore(source, clock, settings, keys: TestKeys.Ring);   // not disposed: the data source is shared
         var slug = $"t{Path.GetRandomFileName().Replace(".", "", StringComparison.Ordinal)}";
         return new TestTenant(store, clock, await store.Tenants.CreateAsync(slug, "Test"));
     }
@@ -61,7 +61,7 @@ public sealed class TestTenant
     }
 
     /// <summary>What this tenant's store would find after another process had opened the database.</summary>
-    internal TestTenant InAnotherProcess(NpgsqlDataSource source, PayloadSettings? settings = null) => new(new FlowstoneStore(source, Clock, settings), Clock, Tenant);
+    internal TestTenant InAnotherProcess(NpgsqlDataSource source, PayloadSettings? settings = null) => new(new FlowstoneStore(source, Clock, settings, keys: TestKeys.Ring), Clock, Tenant);
 
     public static PayloadBody Json(string text) => new(System.Text.Encoding.UTF8.GetBytes(text));
 }

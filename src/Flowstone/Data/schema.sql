@@ -147,6 +147,20 @@ CREATE TABLE flowstone.api_keys (
 
 ALTER TABLE ONLY flowstone.api_keys FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE flowstone.data_keys (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    master_key_id character varying(2048) NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    retired_at timestamp with time zone,
+    destroyed_at timestamp with time zone,
+    uses bigint NOT NULL,
+    wrapped_key bytea,
+    CONSTRAINT ck_data_keys_destroyed CHECK (((wrapped_key IS NULL) = (destroyed_at IS NOT NULL)))
+);
+
+ALTER TABLE ONLY flowstone.data_keys FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE flowstone.execution_attributes (
     tenant_id uuid NOT NULL,
     execution_id uuid NOT NULL,
@@ -287,6 +301,12 @@ CREATE TABLE flowstone.login_failures (
 );
 
 ALTER TABLE ONLY flowstone.login_failures FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.master_keys (
+    id character varying(2048) NOT NULL,
+    fingerprint bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
 
 CREATE TABLE flowstone.node_executions (
     tenant_id uuid NOT NULL,
@@ -514,6 +534,9 @@ ALTER TABLE ONLY flowstone.api_key_uses
 ALTER TABLE ONLY flowstone.api_keys
     ADD CONSTRAINT pk_api_keys PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY flowstone.data_keys
+    ADD CONSTRAINT pk_data_keys PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY flowstone.execution_attributes
     ADD CONSTRAINT pk_execution_attributes PRIMARY KEY (tenant_id, execution_id, name);
 
@@ -540,6 +563,9 @@ ALTER TABLE ONLY flowstone.executions
 
 ALTER TABLE ONLY flowstone.login_failures
     ADD CONSTRAINT pk_login_failures PRIMARY KEY (tenant_id, account, source);
+
+ALTER TABLE ONLY flowstone.master_keys
+    ADD CONSTRAINT pk_master_keys PRIMARY KEY (id);
 
 ALTER TABLE ONLY flowstone.node_executions
     ADD CONSTRAINT pk_node_executions PRIMARY KEY (tenant_id, execution_id, node, iteration, attempt);
@@ -632,6 +658,8 @@ CREATE INDEX ix_workflows_public ON flowstone.workflows USING btree (tenant_id, 
 
 CREATE UNIQUE INDEX uq_api_keys_hash ON flowstone.api_keys USING btree (tenant_id, key_hash);
 
+CREATE UNIQUE INDEX uq_data_keys_current ON flowstone.data_keys USING btree (tenant_id) WHERE ((retired_at IS NULL) AND (destroyed_at IS NULL));
+
 CREATE UNIQUE INDEX uq_tenants_slug ON flowstone.tenants USING btree (slug);
 
 CREATE UNIQUE INDEX uq_workflows_import_key ON flowstone.workflows USING btree (tenant_id, import_key) WHERE (import_key IS NOT NULL);
@@ -641,6 +669,9 @@ ALTER TABLE ONLY flowstone.api_key_uses
 
 ALTER TABLE ONLY flowstone.api_keys
     ADD CONSTRAINT fk_api_keys_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.data_keys
+    ADD CONSTRAINT fk_data_keys_tenants FOREIGN KEY (tenant_id) REFERENCES flowstone.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE flowstone.executions
     ADD CONSTRAINT fk_executions_workflow_versions FOREIGN KEY (tenant_id, workflow_id, workflow_version) REFERENCES flowstone.workflow_versions(tenant_id, workflow_id, number);
@@ -691,6 +722,8 @@ ALTER TABLE flowstone.api_key_uses ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.api_keys ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE flowstone.data_keys ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE flowstone.execution_attributes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.execution_deltas ENABLE ROW LEVEL SECURITY;
@@ -726,6 +759,8 @@ ALTER TABLE flowstone.teams ENABLE ROW LEVEL SECURITY;
 CREATE POLICY tenant ON flowstone.api_key_uses USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.api_keys USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
+CREATE POLICY tenant ON flowstone.data_keys USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.execution_attributes USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
@@ -830,6 +865,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.api_key_uses TO flowstone_a
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.api_keys TO flowstone_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.data_keys TO flowstone_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_attributes TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_deltas TO flowstone_app;
@@ -847,6 +884,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_statistics TO flo
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.executions TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.login_failures TO flowstone_app;
+
+GRANT SELECT,INSERT ON TABLE flowstone.master_keys TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.node_executions TO flowstone_app;
 

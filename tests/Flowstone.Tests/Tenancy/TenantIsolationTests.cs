@@ -186,6 +186,7 @@ public sealed class TenantIsolationTests(TestDatabase shared) : IAsyncLifetime
             insert into flowstone.execution_limits values ('{id}', 'limit', 1, 0);
             insert into flowstone.execution_signals (tenant_id, execution_id, signal_id, name, sent_at) values ('{id}', '{execution.Id}', '{execution.Id}', 'paid', now());
             insert into flowstone.execution_statistics values ('{id}', '{execution.WorkflowId}', now(), 'SUCCESS', 0, 1, 1, 1);
+            insert into flowstone.data_keys (tenant_id, id, master_key_id, wrapped_key, created_at, uses) values ('{id}', '{execution.Id}', 'none', '\x01', now(), 0);
             insert into flowstone.api_key_uses select tenant_id, id, now(), 1 from flowstone.api_keys where tenant_id = '{id}';
             insert into flowstone.login_failures values ('{id}', '\x01', '', 1, now(), now());
             insert into flowstone.user_tokens (tenant_id, token_hash, user_id, purpose, created_at, expires_at) values ('{id}', '\x01', '{user.Id}', 'VERIFY_EMAIL', now(), now());

@@ -1,0 +1,36 @@
+namespace Flowstone.Credentials;
+
+/// <summary>Seals what must not be read in the database, and opens it again. See docs/credentials.md.</summary>
+public sealed class SecretSealer : IDisposable
+{
+    readonly DataKeys? keys;
+
+    /// <param name="keys">Null: there is no master key.</param>
+    internal SecretSealer(DataKeys? keys) => this.keys = keys;
+
+    /// <summary>To seal or open many with one key: <see cref="DataKeys.CurrentAsync"/> and <see cref="Seal"/>.</summary>
+    internal DataKeys Keys => keys ?? throw new UnavailableException(KeySource.NeedsKey);
+
+    /// <summary>Seals with the tenant's current data key. What comes back opens at this place only.</summary>
+    /// <exception cref="UnavailableException">There is no master key, or it cannot be used now; nothing was sealed.</exception>
+    public async ValueTask<byte[]> SealAsync(SealedPlace place, ReadOnlyMemory<byte> secret, CancellationToken cancellationToken = default)
+    {
+        using var key = await Keys.CurrentAsync(place.TenantId, uses: 1, cancellationToken);
+        return Seal.Close(key, place, secret.Span);
+    }
+
+    /// <exception cref="CredentialSealException">It was changed, belongs elsewhere, or its key is gone.</exception>
+    /// <exception cref="UnavailableException">There is no master key, or it cannot be used now.</exception>
+    public ValueTask<byte[]> OpenAsync(SealedPlace place, ReadOnlyMemory<byte> sealedValue, CancellationToken cancellationToken = default)
+        => OpenAsync(place, sealedValue, along: null, cancellationToken);
+
+    /// <param name="along">The data key as it came with the value's row, in one round trip; null if it did not.</param>
+    internal async ValueTask<byte[]> OpenAsync(SealedPlace place, ReadOnlyMemory<byte> sealedValue, WrappedKey? along, CancellationToken cancellationToken)
+    {
+        using var key = await Keys.GetAsync(place, Seal.KeyOf(place, sealedValue.Span), along, cancellationToken);
+        return Seal.Open(key, place, sealedValue.Span);
+    }
+
+    /// <summary>Wipes the keys from memory.</summary>
+    public void Dispose() => keys?.Dispose();
+}
