@@ -19,8 +19,6 @@ public sealed partial class SecretColumnTests
         ["data_keys.wrapped_key"] = "wrapped by the master key",
         ["execution_keys.key"] = "a dedup key: a name that the caller chose",
         ["execution_queue.concurrency_key"] = "a name that the caller chose",
-        ["executions.concurrency_key"] = "a name that the caller chose",
-        ["executions.dedup_key"] = "a name that the caller chose",
         ["payloads.object_key"] = "where the object lies",
         ["workflows.import_key"] = "which workflow of elsewhere it was imported from",
     };
