@@ -2,12 +2,11 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Security.Cryptography;
 using Flowstone.Credentials;
-using Flowstone.Tenancy;
 
 namespace Flowstone.Benchmarks.Sealing;
 
 /// <summary>
-/// What does it cost to seal and to open 1 KB, beside bare AesGcm (a fresh nonce, the result, nothing bound)? The sealer is what repositories
+/// What does it cost to seal and to open 1 KB, beside bare AesGcm (a nonce of its own draw, the result, nothing bound)? The sealer is what repositories
 /// call, with the tenant's key in memory.
 /// </summary>
 static class SealBenchmark
@@ -48,8 +47,8 @@ static class SealBenchmark
 
         var table = new Table("1 KB", "seal ns", "× bare", "bytes beyond the result", "open ns", "× bare", "bytes beyond the result");
         foreach (var side in sides)
-            table.Add(side.Name, Whole(Median(side.SealNanoseconds)), Ratio(side.SealNanoseconds, sides[0].SealNanoseconds), Allocated(side.Seal, Overhead(side)),
-                Whole(Median(side.OpenNanoseconds)), Ratio(side.OpenNanoseconds, sides[0].OpenNanoseconds), Allocated(side.Open, 0));
+            table.Add(side.Name, Figures.Number(Figures.Median(side.SealNanoseconds)), Ratio(side.SealNanoseconds, sides[0].SealNanoseconds), Allocated(side.Seal, Overhead(side)),
+                Figures.Number(Figures.Median(side.OpenNanoseconds)), Ratio(side.OpenNanoseconds, sides[0].OpenNanoseconds), Allocated(side.Open, 0));
         report.Add(table);
         await report.EndAsync();
 
@@ -111,7 +110,7 @@ static class SealBenchmark
                 work(Batch);
                 batches.Add(Stopwatch.GetElapsedTime(before).TotalNanoseconds / Batch);
             }
-            return Median(batches);
+            return Figures.Median(batches);
         }
     }
 
@@ -125,9 +124,5 @@ static class SealBenchmark
         return (((double)(GC.GetAllocatedBytesForCurrentThread() - before) / Batch) - ofResult).ToString("0.0", CultureInfo.InvariantCulture);
     }
 
-    static double Median(List<double> values) => values.Order().ElementAt(values.Count / 2);
-
-    static string Ratio(List<double> side, List<double> bare) => Median([.. side.Zip(bare, (a, b) => a / b)]).ToString("0.00", CultureInfo.InvariantCulture);
-
-    static string Whole(double value) => value.ToString("N0", CultureInfo.InvariantCulture);
+    static string Ratio(List<double> side, List<double> bare) => Figures.Ratio(Figures.Median(side.Zip(bare, (a, b) => a / b)));
 }

@@ -17,7 +17,7 @@ static class Seal
     public static byte[] Close(SealingKey key, SealedPlace place, ReadOnlySpan<byte> secret)
     {
         Span<byte> nonce = stackalloc byte[NonceLength];
-        RandomNumberGenerator.Fill(nonce);
+        Nonces.Fill(nonce);
         return Close(key, place, secret, nonce);
     }
 

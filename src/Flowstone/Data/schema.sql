@@ -865,7 +865,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.api_key_uses TO flowstone_a
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.api_keys TO flowstone_app;
 
-GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.data_keys TO flowstone_app;
+GRANT SELECT,INSERT,UPDATE ON TABLE flowstone.data_keys TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_attributes TO flowstone_app;
 

@@ -79,6 +79,20 @@ public sealed class SealTests
     }
 
     [Fact]
+    public async Task No_nonce_comes_twice()
+    {
+        var drawn = await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(() => Enumerable.Range(0, 5_000).Select(_ =>
+        {
+            Span<byte> nonce = stackalloc byte[Seal.NonceLength];
+            Nonces.Fill(nonce);
+            return Convert.ToHexString(nonce);
+        }).ToList())));
+        Assert.Equal(20_000, drawn.SelectMany(nonces => nonces).Distinct().Count());
+        foreach (var position in Enumerable.Range(0, Seal.NonceLength))   // each byte takes all values
+            Assert.Equal(256, drawn.SelectMany(nonces => nonces).Select(nonce => nonce.Substring(position * 2, 2)).Distinct().Count());
+    }
+
+    [Fact]
     public void A_refusal_names_place_and_key_and_nothing_of_the_content()
     {
         var text = "correct horse battery staple"u8;
