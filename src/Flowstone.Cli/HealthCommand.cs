@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Flowstone.Credentials;
 using Microsoft.Extensions.Options;
 
 namespace Flowstone.Cli;
@@ -12,7 +13,10 @@ static class HealthCommand
         {
             await using var postgres = OpenStore.GivenDatabase(arguments) is null ? await OpenStore.StartOwnAsync(arguments, cancellationToken) : null;
             var connection = OpenStore.GivenDatabase(arguments) ?? postgres!.ConnectionString(OpenStore.DatabaseName, Tenancy.TenantPolicies.Login);
-            await using var store = new FlowstoneStore(Options.Create(new FlowstoneOptions { ConnectionString = connection }), TimeProvider.System);
+            var options = OpenStore.OptionsFor(connection);
+            if (postgres is not null && !KeySource.IsSet(options) && File.Exists(OpenStore.KeyFileOf(arguments)))
+                options.KeyFile = OpenStore.KeyFileOf(arguments);
+            await using var store = new FlowstoneStore(Options.Create(options), TimeProvider.System);
             var status = await store.Health.CheckAsync(cancellationToken);
             if (arguments.GetValue(StoreOptions.Json))
                 Output.Json(status);

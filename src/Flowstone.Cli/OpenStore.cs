@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Flowstone.Credentials;
 using Flowstone.Data;
 using Flowstone.Tenancy;
 using Microsoft.Extensions.DependencyInjection;
@@ -12,17 +13,15 @@ sealed class OpenStore : IAsyncDisposable
 
     readonly EmbeddedPostgres? postgres;
 
-    OpenStore(string connectionString, EmbeddedPostgres? postgres, int connections)
+    OpenStore(FlowstoneOptions options, EmbeddedPostgres? postgres, int connections)
     {
-        (ConnectionString, this.postgres) = (connectionString, postgres);
-        Options = FlowstoneServices.FromEnvironment();
-        (Options.ConnectionString, Options.PoolMax) = (connectionString, PoolMax ?? connections);
+        (Options, this.postgres) = (options, postgres);
+        Options.PoolMax = PoolMax ?? connections;
         Store = new FlowstoneStore(Microsoft.Extensions.Options.Options.Create(Options), TimeProvider.System);
     }
 
     static int? PoolMax => int.TryParse(Environment.GetEnvironmentVariable("DATABASE_POOL_MAX"), out var max) && max > 0 ? max : null;
 
-    public string ConnectionString { get; }
     public FlowstoneOptions Options { get; }
     public FlowstoneStore Store { get; }
 
@@ -38,7 +37,7 @@ sealed class OpenStore : IAsyncDisposable
     {
         if (GivenDatabase(arguments) is { } given)
         {
-            var open = new OpenStore(given, postgres: null, connections);
+            var open = new OpenStore(OptionsFor(given), postgres: null, connections);
             if (await open.Store.Health.CheckAsync(cancellationToken) is { IsReady: false } status)
             {
                 await open.DisposeAsync();
@@ -49,9 +48,14 @@ sealed class OpenStore : IAsyncDisposable
         var postgres = await StartOwnAsync(arguments, cancellationToken);
         try
         {
-            var open = new OpenStore(postgres.ConnectionString(DatabaseName, TenantPolicies.Login), postgres, connections);
+            var options = OptionsFor(postgres.ConnectionString(DatabaseName, TenantPolicies.Login));
+            if (!KeySource.IsSet(options))
+                options.KeyFile = MakeKeyFile(arguments);
+            var open = new OpenStore(options, postgres, connections);
             if (await open.Store.Health.CheckAsync(cancellationToken) is { IsReady: false })
                 await InstallAsync(postgres, cancellationToken);
+            if (await open.Store.Health.CheckAsync(cancellationToken) is { IsSafe: false } status)
+                throw new UnavailableException(string.Join(Environment.NewLine, status.Problems));
             return open;
         }
         catch
@@ -59,6 +63,25 @@ sealed class OpenStore : IAsyncDisposable
             await postgres.DisposeAsync();
             throw;
         }
+    }
+
+    /// <summary>The options of the environment, for this database.</summary>
+    public static FlowstoneOptions OptionsFor(string connectionString)
+    {
+        var options = FlowstoneServices.FromEnvironment();
+        options.ConnectionString = connectionString;
+        return options;
+    }
+
+    /// <summary>The key file beside Flowstone's own PostgreSQL.</summary>
+    public static string KeyFileOf(ParseResult arguments) => Path.Combine(DataFolder(arguments), "master.key");
+
+    static string MakeKeyFile(ParseResult arguments)
+    {
+        var path = KeyFileOf(arguments);
+        if (KeyFile.Create(path))
+            Output.Note($"Made a master key in {path}. Keep a copy of it elsewhere: without it, the secrets in this database are lost.");
+        return path;
     }
 
     /// <summary>The database named by <c>--database</c> or <c>DATABASE_URL</c>.</summary>

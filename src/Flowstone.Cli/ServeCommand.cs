@@ -34,9 +34,11 @@ static class ServerOptions
         DefaultValueFactory = _ => "127.0.0.1",
     };
 
-    public static Action<WebApplicationBuilder> Configure(ParseResult arguments, string database) => builder =>
+    public static Action<WebApplicationBuilder> Configure(ParseResult arguments, string database, string? keyFile = null) => builder =>
     {
         builder.Configuration["DATABASE_URL"] = database;
+        if (keyFile is not null)
+            builder.Configuration["FLOWSTONE_KEY_FILE"] = keyFile;
         builder.Logging.AddFilter("Microsoft.Hosting.Lifetime", LogLevel.Warning);   // the command says what a person needs to know
         builder.WebHost.UseUrls($"http://{arguments.GetValue(Address)}:{arguments.GetValue(Port)}");
     };

@@ -23,7 +23,7 @@ static class UpCommand
 
             // Demo people have no place in a database that somebody gave us.
             var made = open.Postgres is null || arguments.GetValue(noDemo) ? null : await DemoData.CreateAsync(open.Store, tenant, cancellationToken);
-            await using var app = FlowstoneServer.Build([], ServerOptions.Configure(arguments, open.ConnectionString));
+            await using var app = FlowstoneServer.Build([], ServerOptions.Configure(arguments, open.Options.ConnectionString, open.Options.KeyFile));
             using var watch = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             var watching = open.KeepPostgresAliveAsync(watch.Token);
             var code = await FlowstoneServer.RunAsync(app, url => Welcome(url, app, open, tenant, made).GetAwaiter().GetResult(), cancellationToken);
@@ -46,6 +46,8 @@ static class UpCommand
         if (open.Postgres is { } postgres)
         {
             Output.Line($"PostgreSQL        {postgres.Version} in {Path.GetDirectoryName(postgres.Folder)}");
+            if (open.Options.KeyFile is { } keys)
+                Output.Line($"Master key        {keys}   (keep a copy elsewhere)");
             Output.Line($"Look inside       {postgres.Binaries}/psql -h {postgres.SocketFolder} -U {TenantPolicies.AppRole} {OpenStore.DatabaseName}");
         }
         Output.Line("Ctrl-C stops it.");

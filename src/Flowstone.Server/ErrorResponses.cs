@@ -1,4 +1,5 @@
 using System.Globalization;
+using Flowstone.Credentials;
 using Flowstone.Executions;
 using Flowstone.Server.Console;
 using Flowstone.Users;
@@ -31,7 +32,7 @@ static partial class ErrorResponses
         catch (Exception error) when (!context.Response.HasStarted)
         {
             var problem = Explain(error);
-            if (problem.Status == 500 && error is not PayloadDamagedException)
+            if (problem.Status == 500 && error is not (PayloadDamagedException or CredentialSealException))
             {
                 problem.Extensions["traceId"] = context.TraceIdentifier;
                 Unexpected(app.Logger, context.Request.Method, context.Request.Path, context.TraceIdentifier, error);
@@ -53,6 +54,7 @@ static partial class ErrorResponses
         AccessDeniedException e => Problem(403, "forbidden", "Forbidden", e.Message),
         ConflictException e => Problem(409, "conflict", "Conflict", e.Message),
         PayloadDamagedException e => Problem(500, "payload-damaged", "Payload damaged", e.Message),
+        CredentialSealException e => Problem(500, "seal-broken", "Seal broken", e.Message),
         UnavailableException e => Problem(503, "unavailable", "Not available", e.Message),
         BadHttpRequestException { StatusCode: 400 } e => Invalid(BadRequests.Explain(e)),
         BadHttpRequestException e => OfStatus(e.StatusCode),

@@ -32,11 +32,20 @@ public sealed class FlowstoneOptions
     [Range(1, 16)]
     public int Writers { get; set; } = 1;
 
-    /// <summary>A file with the master key, 32 bytes in base64 (<c>FLOWSTONE_KEY_FILE</c>). Keep a copy elsewhere: what it seals opens with nothing else.</summary>
+    /// <summary>
+    /// A file with the master key, 32 bytes in base64, and older ones as further lines (<c>FLOWSTONE_KEY_FILE</c>); docs/credentials.md.
+    /// Keep a copy elsewhere: what it seals opens with nothing else.
+    /// </summary>
     public string? KeyFile { get; set; }
 
     /// <summary>The master key itself, where there is no file (<c>FLOWSTONE_MASTER_KEY</c>). A secret: it is never logged.</summary>
     public string? MasterKey { get; set; }
+
+    /// <summary>Beside <see cref="MasterKey"/>: older ones, with commas between, which only open (<c>FLOWSTONE_OLD_MASTER_KEYS</c>). Secrets as well.</summary>
+    public string? OldMasterKeys { get; set; }
+
+    /// <summary>Instead of both: a key of AWS KMS, as ARN or <c>alias/NAME</c> (<c>FLOWSTONE_KMS_KEY</c>).</summary>
+    public string? KmsKey { get; set; }
 
     /// <summary>Where large payloads go.</summary>
     [ValidateObjectMembers]
@@ -47,13 +56,14 @@ public sealed class FlowstoneOptions
 sealed partial class FlowstoneOptionsValidator : IValidateOptions<FlowstoneOptions>;
 
 /// <summary>What an attribute cannot tell: whether there is a key where one is named, and an object store that can be made.</summary>
-sealed class PayloadSettingsValidator : IValidateOptions<FlowstoneOptions>
+sealed class ResourcesValidator : IValidateOptions<FlowstoneOptions>
 {
     public ValidateOptionsResult Validate(string? name, FlowstoneOptions options)
     {
         try
         {
-            Executions.PayloadSettings.Of(options, sealer: null).Objects?.Dispose();
+            (Credentials.KeySource.Of(options) as IDisposable)?.Dispose();
+            Executions.PayloadSettings.Of(options).Objects?.Dispose();
             return ValidateOptionsResult.Success;
         }
         catch (InvalidInputException error)

@@ -17,7 +17,7 @@ public static class FlowstoneServices
             .Configure(configure ?? (_ => { }))
             .ValidateOnStart();
         services.AddSingleton<IValidateOptions<FlowstoneOptions>, FlowstoneOptionsValidator>();
-        services.AddSingleton<IValidateOptions<FlowstoneOptions>, PayloadSettingsValidator>();
+        services.AddSingleton<IValidateOptions<FlowstoneOptions>, ResourcesValidator>();
         services.TryAddSingleton(TimeProvider.System);
         services.AddSingleton<FlowstoneStore>();
         return services;
@@ -44,5 +44,7 @@ public static class FlowstoneServices
             options.CommandTimeout = TimeSpan.FromMilliseconds(milliseconds);
         options.KeyFile = configuration["FLOWSTONE_KEY_FILE"] ?? options.KeyFile;
         options.MasterKey = configuration["FLOWSTONE_MASTER_KEY"] ?? options.MasterKey;
+        options.OldMasterKeys = configuration["FLOWSTONE_OLD_MASTER_KEYS"] ?? options.OldMasterKeys;
+        options.KmsKey = configuration["FLOWSTONE_KMS_KEY"] ?? options.KmsKey;
     }
 }

@@ -20,40 +20,46 @@ public sealed class FlowstoneStore : IAsyncDisposable
     readonly QueueLanes lanes = new();
     readonly QueueNews news;
     readonly PayloadSettings settings;
-    readonly SecretSealer secrets;
     readonly PayloadStore payloads;
+    readonly IKeyRing? keys;
 
-    /// <param name="sealer">Null takes the master key of the options, if there is one.</param>
-    public FlowstoneStore(IOptions<FlowstoneOptions> options, TimeProvider clock, PayloadSealer? sealer = null)
-        : this(Connect(options.Value), clock, PayloadSettings.Of(options.Value, sealer), options.Value.Writers, Connect(options.Value, options.Value.Writers), SecretSealer.Of(options.Value))
+    /// <param name="sealer">Null takes the local master keys, if there are any.</param>
+    /// <param name="keys">Null takes the master keys of the options, if there are any.</param>
+    public FlowstoneStore(IOptions<FlowstoneOptions> options, TimeProvider clock, PayloadSealer? sealer = null, IKeyRing? keys = null)
+        : this(options.Value, clock, sealer, keys ?? KeySource.Of(options.Value))
+    {
+    }
+
+    FlowstoneStore(FlowstoneOptions options, TimeProvider clock, PayloadSealer? sealer, IKeyRing? keys)
+        : this(Connect(options), clock, PayloadSettings.Of(options, sealer ?? (keys is LocalKeyRing local ? new MasterKeySealer(local) : null)), options.Writers, Connect(options, options.Writers), keys)
     {
     }
 
     /// <param name="writing">For the group commit alone: a pool goes round, and a server process that comes fourth has forgotten what the first one had at hand.</param>
-    internal FlowstoneStore(
-        NpgsqlDataSource source, TimeProvider clock, PayloadSettings? settings = null, int writers = 1, NpgsqlDataSource? writing = null, SecretSealer? secrets = null)
+    internal FlowstoneStore(NpgsqlDataSource source, TimeProvider clock, PayloadSettings? settings = null, int writers = 1, NpgsqlDataSource? writing = null, IKeyRing? keys = null, SecretSealer? secrets = null)
     {
-        this.secrets = secrets ?? new SecretSealer(null);
-        (this.source, this.writing, this.clock, this.settings) = (source, writing ?? source, clock, settings ?? new());
+        (this.source, this.writing, this.clock, this.settings, this.keys) = (source, writing ?? source, clock, settings ?? new(), keys);
         app = new Database(source, TenantPolicies.AppRole);
         var worker = new Database(source, TenantPolicies.WorkerRole);
         news = new QueueNews(source, lanes, clock);
         writes = new GroupCommit(new Database(this.writing, TenantPolicies.AppRole), clock, writers, news.Add);
         Tenants = new TenantDirectory(app, worker, clock);
-        SignIn = new SignIn(app, this.secrets, clock);
+        
         ApiKeys = new ApiKeys(app, clock);
         SignInSweep = new SignInSweep(app, Tenants, clock);
+        var masters = new MasterKeys(app, keys, clock);
+        Secrets = secrets ?? new SecretSealer(keys is null ? null : new DataKeys(app, keys, masters, clock));
+        SignIn = new SignIn(app, Secrets, clock);
         payloads = new PayloadStore(app, clock, this.settings);
         PayloadSweeper = payloads.Sweeper(Tenants);
         Statistics = new StatisticsFold(app, Tenants);
         Queue = new ExecutionQueue(app, worker, clock, nodes, payloads, writes, lanes, news);
         Retention = new ExecutionRetention(app, worker, clock);
-        Health = new DatabaseHealth(source);
+        Health = new DatabaseHealth(source, masters);
     }
 
     internal Database App => app;
     internal NodeOrdinals Nodes => nodes;
-    internal SecretSealer Secrets => secrets;
 
     /// <summary>Finds and makes tenants.</summary>
     public TenantDirectory Tenants { get; }
@@ -66,6 +72,9 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     /// <summary>Deletes sessions, tokens and failed sign-ins that have ended; the server does it every ten minutes.</summary>
     public SignInSweep SignInSweep { get; }
+
+    /// <summary>Seals secrets and opens them, for all tenants.</summary>
+    public SecretSealer Secrets { get; }
 
     /// <summary>Hands out executions to workers and takes back what they did, for all tenants.</summary>
     public ExecutionQueue Queue { get; }
@@ -85,10 +94,10 @@ public sealed class FlowstoneStore : IAsyncDisposable
     /// <summary>The repositories of one tenant, on behalf of one actor. Cheap: make one per request.</summary>
     /// <exception cref="ArgumentException">The actor is known in another tenant.</exception>
     public TenantScope Tenant(Id<Tenant> id, Actor actor) => actor.TenantId is { } home && home != id
-        ? throw new ArgumentException($"{actor.Name} belongs to another tenant.", nameof(actor)) : new(new TenantDatabase(app, id), app, secrets, actor, clock, nodes, payloads, writes, lanes);
+        ? throw new ArgumentException($"{actor.Name} belongs to another tenant.", nameof(actor)) : new(new TenantDatabase(app, id), app, Secrets, actor, clock, nodes, payloads, writes, lanes);
 
     /// <summary>The same store at another time: for demo data and imports of what happened in the past. Shares its connections.</summary>
-    internal FlowstoneStore At(TimeProvider time) => new(source, time, settings with { Now = settings.Now ?? clock }, secrets: secrets);
+    internal FlowstoneStore At(TimeProvider time) => new(source, time, settings with { Now = settings.Now ?? clock }, keys: keys, secrets: Secrets);
 
     /// <summary>Writes what was asked for and closes the connections.</summary>
     public async ValueTask DisposeAsync()
@@ -96,6 +105,8 @@ public sealed class FlowstoneStore : IAsyncDisposable
         await writes.DisposeAsync();
         await news.DisposeAsync();
         settings.Objects?.Dispose();
+        Secrets.Dispose();
+        (keys as IDisposable)?.Dispose();
         await writing.DisposeAsync();
         await source.DisposeAsync();
     }

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using Flowstone.Credentials;
 using Flowstone.Executions;
 using Flowstone.Tenancy;
 using Flowstone.Workflows;
@@ -15,10 +14,7 @@ public sealed class TestTenant
     TestTenant(FlowstoneStore store, ManualClock clock, Tenant tenant)
         => (this.store, Clock, Tenant, Scope) = (store, clock, tenant, store.Tenant(tenant.Id, Actor.System("test")));
 
-    /// <summary>The key that all stores of the tests have.</summary>
-    public const string MasterKey = "kX0gE1Z0Qy5o2m4nq7c3Jt8uVwYbLr6dHsPzAiTfNeM=";
-
-    static readonly SecretSealer secrets = new(Convert.FromBase64String(MasterKey));
+    public static string MasterKey => TestKeys.Text;
 
     public ManualClock Clock { get; }
     public Tenant Tenant { get; }
@@ -30,7 +26,7 @@ public sealed class TestTenant
     internal static async Task<TestTenant> CreateAsync(NpgsqlDataSource source, PayloadSettings? settings)
     {
         var clock = new ManualClock();
-        var store = new FlowstoneStore(source, clock, settings, secrets: secrets);   // not disposed: the data source is shared
+        var store = new FlowstoneStore(source, clock, settings, keys: TestKeys.Ring);   // not disposed: the data source is shared
         var slug = $"t{Path.GetRandomFileName().Replace(".", "", StringComparison.Ordinal)}";
         return new TestTenant(store, clock, await store.Tenants.CreateAsync(slug, "Test"));
     }
@@ -67,7 +63,7 @@ public sealed class TestTenant
     }
 
     /// <summary>What this tenant's store would find after another process had opened the database.</summary>
-    internal TestTenant InAnotherProcess(NpgsqlDataSource source, PayloadSettings? settings = null) => new(new FlowstoneStore(source, Clock, settings, secrets: secrets), Clock, Tenant);
+    internal TestTenant InAnotherProcess(NpgsqlDataSource source, PayloadSettings? settings = null) => new(new FlowstoneStore(source, Clock, settings, keys: TestKeys.Ring), Clock, Tenant);
 
     public static PayloadBody Json(string text) => new(System.Text.Encoding.UTF8.GetBytes(text));
 }

@@ -158,6 +158,8 @@ sealed class CredentialVersionMapping : IEntityTypeConfiguration<CredentialVersi
         version.HasKey(v => new { v.TenantId, v.Id });
         version.HasOne<Credential>().WithMany().HasForeignKey(v => new { v.TenantId, v.CredentialId }).OnDelete(DeleteBehavior.Cascade);
 
+        version.Property(v => v.Secret).IsSealed();
+
         // The secret of a credential; and that two who set one at once make two.
         version.HasIndex(v => new { v.TenantId, v.CredentialId, v.Number }).IsUnique().HasDatabaseName("uq_credential_versions_number");
     }

@@ -20,7 +20,7 @@ public sealed partial class CredentialRepository
         chosen as materialized (
             select v.id, v.number, v.secret, f.type, f.free, k.master_key_id, k.wrapped_key from found f
               join flowstone.credential_versions v on v.tenant_id = $1 and v.credential_id = $4 and v.number = coalesce($5, f.version)
-              {KeyAlong}),
+              left join flowstone.data_keys k on k.tenant_id = $1 and k.id = case when octet_length(v.secret) >= 17 then encode(substring(v.secret from 2 for 16), 'hex')::uuid end),
         counted as (
             update flowstone.credential_shares s set uses = s.uses + 1 from chosen
              where s.tenant_id = $1 and s.credential_id = $4 and s.user_id = $2 and not chosen.free and s.rights && array['USE', 'ADMIN']
@@ -34,14 +34,12 @@ public sealed partial class CredentialRepository
         select id, number, secret, type, master_key_id, wrapped_key from given
         """;
 
-    // Until data keys come with the row.
-    const string KeyAlong = "cross join (select null::text as master_key_id, null::bytea as wrapped_key) k";
+    sealed record Given(Id<CredentialVersion> VersionId, int Number, byte[] Secret, CredentialType Type, WrappedKey? Along);
 
-    sealed record Given(Id<CredentialVersion> VersionId, int Number, byte[] Secret, CredentialType Type);
+    static Given Read(NpgsqlDataReader row) => new(new(row.GetGuid(0)), row.GetInt32(1), row.GetFieldValue<byte[]>(2), EnumText<CredentialType>.Parse(row.GetString(3)),
+        row.Get<string>(4) is { } master ? new WrappedKey(master, row.Get<byte[]>(5)) : null);
 
-    static Given Read(NpgsqlDataReader row) => new(new(row.GetGuid(0)), row.GetInt32(1), row.GetFieldValue<byte[]>(2), EnumText<CredentialType>.Parse(row.GetString(3)));
-
-    ValueTask<byte[]> OpenAsync(Given given, CancellationToken cancellationToken) => secrets.OpenAsync(PlaceOf(given.VersionId), given.Secret, cancellationToken);
+    ValueTask<byte[]> OpenAsync(Given given, CancellationToken cancellationToken) => secrets.OpenAsync(PlaceOf(given.VersionId), given.Secret, given.Along, cancellationToken);
 
     /// <summary>The plaintext: for those who may use the credential, while it is active and has not expired. An audit entry is written with it, in one round trip.</summary>
     /// <param name="version">An older one than that which is used now.</param>

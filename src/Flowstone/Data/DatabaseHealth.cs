@@ -1,3 +1,4 @@
+using Flowstone.Credentials;
 using Flowstone.Tenancy;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
@@ -11,7 +12,7 @@ public sealed record DatabaseStatus(IReadOnlyList<string> Problems, DateTimeOffs
 {
     public bool IsReady => Problems.Count == 0;
 
-    /// <summary>Whether schema, roles and policies are right; null where that could not be asked. If they are not, nothing must be served.</summary>
+    /// <summary>Whether schema, roles, policies and master keys are right; null where that could not be asked. If they are not, nothing must be served.</summary>
     public bool? IsSafe { get; init; }
 }
 
@@ -21,10 +22,11 @@ public sealed class DatabaseHealth
     static readonly TimeSpan ShortestHorizon = TimeSpan.FromDays(14);
 
     readonly NpgsqlDataSource source;
+    readonly MasterKeys masters;
 
-    internal DatabaseHealth(NpgsqlDataSource source) => this.source = source;
+    internal DatabaseHealth(NpgsqlDataSource source, MasterKeys masters) => (this.source, this.masters) = (source, masters);
 
-    /// <summary>Schema, policies, roles and partitions. Never throws for a database that is away: that is a problem too.</summary>
+    /// <summary>Schema, policies, roles, partitions, and whether the master keys of its secrets are here. Never throws for a database that is away: that is a problem too.</summary>
     public async Task<DatabaseStatus> CheckAsync(CancellationToken cancellationToken = default)
     {
         try
@@ -45,6 +47,8 @@ public sealed class DatabaseHealth
                 problems.Add($"The schema lacks {missing.Count} migration(s), first {missing[0]}: run 'flowstone migrate'.");
             foreach (var drift in await TenantPolicies.FindDriftAsync(connection, db.Model, cancellationToken))
                 problems.Add($"{drift} Tenants would not be safe; run 'flowstone migrate' to put it right.");
+            if (problems.Count == 0)
+                problems.AddRange(await masters.FindProblemsAsync(cancellationToken));
             var safe = problems.Count == 0;
             if (await ScalarAsync<bool>(connection, "select pg_is_in_recovery() or current_setting('default_transaction_read_only')::bool", cancellationToken))
                 problems.Add("The database is read-only, probably a standby: connect to the primary.");
@@ -52,6 +56,10 @@ public sealed class DatabaseHealth
             if (until is null || await ScalarAsync<bool>(connection, $"select flowstone.partitions_until() < now() + interval '{ShortestHorizon.Days} days'", cancellationToken))
                 problems.Add($"Partitions reach only to {until:yyyy-MM-dd}: run 'flowstone migrate', and see that the server's partition job runs.");
             return new(problems, until) { IsSafe = safe };
+        }
+        catch (UnavailableException error)   // of a KMS that is away, and may come back
+        {
+            return new([error.Message], null);
         }
         catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
         {

@@ -229,6 +229,20 @@ CREATE TABLE flowstone.credentials (
 
 ALTER TABLE ONLY flowstone.credentials FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE flowstone.data_keys (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    master_key_id character varying(2048) NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    retired_at timestamp with time zone,
+    destroyed_at timestamp with time zone,
+    uses bigint NOT NULL,
+    wrapped_key bytea,
+    CONSTRAINT ck_data_keys_destroyed CHECK (((wrapped_key IS NULL) = (destroyed_at IS NOT NULL)))
+);
+
+ALTER TABLE ONLY flowstone.data_keys FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE flowstone.execution_attributes (
     tenant_id uuid NOT NULL,
     execution_id uuid NOT NULL,
@@ -369,6 +383,12 @@ CREATE TABLE flowstone.login_failures (
 );
 
 ALTER TABLE ONLY flowstone.login_failures FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.master_keys (
+    id character varying(2048) NOT NULL,
+    fingerprint bytea NOT NULL,
+    created_at timestamp with time zone NOT NULL
+);
 
 CREATE TABLE flowstone.node_executions (
     tenant_id uuid NOT NULL,
@@ -631,6 +651,9 @@ ALTER TABLE ONLY flowstone.credential_versions
 ALTER TABLE ONLY flowstone.credentials
     ADD CONSTRAINT pk_credentials PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY flowstone.data_keys
+    ADD CONSTRAINT pk_data_keys PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY flowstone.execution_attributes
     ADD CONSTRAINT pk_execution_attributes PRIMARY KEY (tenant_id, execution_id, name);
 
@@ -657,6 +680,9 @@ ALTER TABLE ONLY flowstone.executions
 
 ALTER TABLE ONLY flowstone.login_failures
     ADD CONSTRAINT pk_login_failures PRIMARY KEY (tenant_id, account, source);
+
+ALTER TABLE ONLY flowstone.master_keys
+    ADD CONSTRAINT pk_master_keys PRIMARY KEY (id);
 
 ALTER TABLE ONLY flowstone.node_executions
     ADD CONSTRAINT pk_node_executions PRIMARY KEY (tenant_id, execution_id, node, iteration, attempt);
@@ -771,6 +797,8 @@ CREATE UNIQUE INDEX uq_api_keys_hash ON flowstone.api_keys USING btree (tenant_i
 
 CREATE UNIQUE INDEX uq_credential_versions_number ON flowstone.credential_versions USING btree (tenant_id, credential_id, number);
 
+CREATE UNIQUE INDEX uq_data_keys_current ON flowstone.data_keys USING btree (tenant_id) WHERE ((retired_at IS NULL) AND (destroyed_at IS NULL));
+
 CREATE UNIQUE INDEX uq_tenants_slug ON flowstone.tenants USING btree (slug);
 
 CREATE UNIQUE INDEX uq_workflows_import_key ON flowstone.workflows USING btree (tenant_id, import_key) WHERE (import_key IS NOT NULL);
@@ -801,6 +829,9 @@ ALTER TABLE ONLY flowstone.credentials
 
 ALTER TABLE ONLY flowstone.credentials
     ADD CONSTRAINT fk_credentials_users FOREIGN KEY (tenant_id, owner_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE RESTRICT;
+
+ALTER TABLE ONLY flowstone.data_keys
+    ADD CONSTRAINT fk_data_keys_tenants FOREIGN KEY (tenant_id) REFERENCES flowstone.tenants(id) ON DELETE CASCADE;
 
 ALTER TABLE flowstone.executions
     ADD CONSTRAINT fk_executions_workflow_versions FOREIGN KEY (tenant_id, workflow_id, workflow_version) REFERENCES flowstone.workflow_versions(tenant_id, workflow_id, number);
@@ -862,6 +893,8 @@ ALTER TABLE flowstone.credential_versions ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.credentials ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE flowstone.data_keys ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE flowstone.execution_attributes ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.execution_deltas ENABLE ROW LEVEL SECURITY;
@@ -909,6 +942,8 @@ CREATE POLICY tenant ON flowstone.credential_shares USING ((NULLIF(strpos(curren
 CREATE POLICY tenant ON flowstone.credential_versions USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.credentials USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
+CREATE POLICY tenant ON flowstone.data_keys USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.execution_attributes USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
@@ -1035,6 +1070,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.credential_versions TO flow
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.credentials TO flowstone_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE flowstone.data_keys TO flowstone_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_attributes TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_deltas TO flowstone_app;
@@ -1052,6 +1089,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.execution_statistics TO flo
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.executions TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.login_failures TO flowstone_app;
+
+GRANT SELECT,INSERT ON TABLE flowstone.master_keys TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.node_executions TO flowstone_app;
 

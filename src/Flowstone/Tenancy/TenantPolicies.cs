@@ -62,11 +62,12 @@ static class TenantPolicies
         yield return new Policy("tenants", "owner", "SELECT", OwnerRole, "true");
     }
 
-    /// <summary>What the application may do with a table, in alphabetical order. Audit entries and versions are immutable, and tenants are not deleted by it.</summary>
+    /// <summary>What the application may do with a table, in alphabetical order. Audit entries and versions are immutable; tenants and keys are not deleted by it.</summary>
     static IEnumerable<string> Privileges(string table) => table switch
     {
         "audit_entries" or "workflow_versions" => ["insert", "select"],
-        "tenants" => ["insert", "select", "update"],
+        "tenants" or "data_keys" => ["insert", "select", "update"],
+        "master_keys" => ["insert", "select"],
         _ => ["delete", "insert", "select", "update"],
     };
 
@@ -76,6 +77,12 @@ static class TenantPolicies
             .Where(entity => typeof(ITenantOwned).IsAssignableFrom(entity.ClrType) || entity.ClrType == typeof(Tenant))
             .Select(entity => entity.GetTableName()!)
             .Order(StringComparer.Ordinal);
+
+    /// <summary>Tables that are no tenant's: everybody reads all of them.</summary>
+    public static IEnumerable<string> SharedTables(IModel model)
+        => model.GetEntityTypes().Select(entity => entity.GetTableName()!).Except(TenantTables(model)).Order(StringComparer.Ordinal);
+
+    static IEnumerable<string> AllTables(IModel model) => TenantTables(model).Concat(SharedTables(model));
 
     /// <summary>What differs between the catalogue and the model, as sentences that name the table; empty if nothing.</summary>
     public static async Task<IReadOnlyList<string>> FindDriftAsync(NpgsqlConnection connection, IModel model, CancellationToken cancellationToken)
@@ -95,11 +102,11 @@ static class TenantPolicies
             tables.Add(table);
             if (row.GetBoolean(3))
                 drift.Add($"{table}: {AppRole} owns it, so row-level security would not bind it.");
-            if (!TenantTables(model).Contains(table))
+            if (!AllTables(model).Contains(table))
                 return;
-            if (!row.GetBoolean(1))
+            if (!row.GetBoolean(1) && TenantTables(model).Contains(table))
                 drift.Add($"{table}: row-level security is off.");
-            if (!row.GetBoolean(2))
+            if (!row.GetBoolean(2) && TenantTables(model).Contains(table))
                 drift.Add($"{table}: row-level security is not forced.");
             if (!row.GetFieldValue<string[]>(4).SequenceEqual(Privileges(table)))
                 drift.Add($"{table}: {AppRole} does not have exactly the rights to {string.Join(", ", Privileges(table))}.");
@@ -118,7 +125,7 @@ static class TenantPolicies
             else if (policy != expected || check != (expected.GuardsWrites ? expected.Condition : null) || row.GetString(6) != "PERMISSIVE")
                 drift.Add($"{policy.Table}: the policy {policy.Name} is not as Flowstone made it.");
         });
-        drift.AddRange(TenantTables(model).Where(table => !tables.Contains(table)).Select(table => $"{table}: the table is missing."));
+        drift.AddRange(AllTables(model).Where(table => !tables.Contains(table)).Select(table => $"{table}: the table is missing."));
         drift.AddRange(Expected(model).Where(e => !policies.Exists(p => p.Key == e.Key)).Select(e => $"{e.Table}: the policy {e.Name} is missing."));
         await ReadAsync("""
             select rolname from pg_roles where rolname in ('flowstone_app', 'flowstone_worker') and (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb)
@@ -176,8 +183,9 @@ static class TenantPolicies
 
             """);
         foreach (var table in TenantTables(model))
-        {
             script.AppendLine($"alter table flowstone.{table} enable row level security, force row level security;");
+        foreach (var table in AllTables(model))
+        {
             script.AppendLine($"revoke all on flowstone.{table} from {AppRole};");
             script.AppendLine($"grant {string.Join(", ", Privileges(table))} on flowstone.{table} to {AppRole};");
         }

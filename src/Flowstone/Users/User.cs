@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using Flowstone.Credentials;
 using Flowstone.Tenancy;
 using Microsoft.EntityFrameworkCore;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
@@ -111,6 +112,7 @@ sealed class UserLoginMapping : IEntityTypeConfiguration<UserLogin>
         login.ToTable("user_logins");
         login.HasKey(l => new { l.TenantId, l.UserId });
         login.HasOne<User>().WithOne().HasForeignKey<UserLogin>(l => new { l.TenantId, l.UserId }).OnDelete(DeleteBehavior.Cascade);
+        login.Property(l => l.TotpSecret!).IsSealed();
         login.Property(l => l.TotpStep).HasDefaultValue(0L);
     }
 }

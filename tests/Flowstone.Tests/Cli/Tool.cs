@@ -16,6 +16,8 @@ static class Tool
             start.ArgumentList.Add(argument);
         start.Environment.Remove("DATABASE_URL");
         start.Environment["FLOWSTONE_DATA"] = data ?? "/nowhere";
+        if (data is null)
+            start.Environment["FLOWSTONE_MASTER_KEY"] = TestKeys.Text;
         return Process.Start(start)!;
     }
 

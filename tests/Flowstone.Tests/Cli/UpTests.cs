@@ -35,8 +35,15 @@ public sealed partial class UpTests : IDisposable
         Assert.Contains("Nightly invoice export", overview, StringComparison.Ordinal);
         Assert.Matches("Sign in as +admin@demo.test  [a-z0-9]{4}(-[a-z0-9]{4}){3}   \\(shown once\\)", string.Join('\n', output));
 
-        // A second command joins the database; and the port is taken.
-        Assert.Contains("default", (await Tool.RunAsync(data, "tenant", "list")).Output, StringComparison.Ordinal);
+        var keys = Path.Combine(data, "master.key");
+        Assert.Equal($"Made a master key in {keys}. Keep a copy of it elsewhere: without it, the secrets in this database are lost.", await up.StandardError.ReadLineAsync());
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, File.GetUnixFileMode(keys));
+
+        // A second command joins the database and has the same key; and the port is taken.
+        var joined = await Tool.RunAsync(data, "tenant", "list");
+        Assert.Contains("default", joined.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("master key", joined.Error, StringComparison.Ordinal);
+        await RefuseAsKeyIsLostAsync();
         var second = await Tool.RunAsync(data, "up", "--port", $"{port}");
         Assert.Contains("in use", second.Output + second.Error, StringComparison.Ordinal);
         Assert.Equal(1, second.ExitCode);
@@ -55,6 +62,23 @@ public sealed partial class UpTests : IDisposable
         await up.WaitForExitAsync().InTimeAsync();
         Assert.Equal(0, up.ExitCode);
         Assert.Empty(await ServerProcesses.ListAsync(Path.Combine(data, "postgres/data"), default));
+    }
+
+    async Task RefuseAsKeyIsLostAsync()
+    {
+        await RunSqlAsync("insert into flowstone.master_keys values ('0123456789abcdef', '', now())");
+        var refused = await Tool.RunAsync(data, "tenant", "list");
+        Assert.Contains("sealed with the master key 0123456789abcdef", refused.Error, StringComparison.Ordinal);
+        Assert.Equal(1, refused.ExitCode);
+        await RunSqlAsync("delete from flowstone.master_keys");
+
+        async Task RunSqlAsync(string sql)
+        {
+            await using var connection = new Npgsql.NpgsqlConnection($"Host={data}/postgres/socket;Username=postgres;Database=flowstone;Pooling=false");
+            await connection.OpenAsync();
+            await using var command = new Npgsql.NpgsqlCommand(sql, connection);
+            await command.ExecuteNonQueryAsync();
+        }
     }
 
     /// <summary>A test that fails midway leaves no server behind: asked to stop, it stops its PostgreSQL too.</summary>

@@ -25,6 +25,7 @@ public sealed partial class SourceTests
         ["coalesce(current_setting('flowstone.tenants', true), '')"] = "what a caller's transaction had set, to be put back",
         ["set_config('role', $1, true)"] = "no table's: gives a caller's transaction its role and tenants back",
         ["flowstone.schema_migrations"] = "no tenant's",
+        ["flowstone.master_keys"] = "no tenant's",
         ["flowstone.create_partitions"] = "no tenant's",
         ["flowstone.partitions_until"] = "no tenant's",
     };

@@ -31,7 +31,7 @@ public sealed class TestServer(TestDatabase database) : IAsyncDisposable
     public static WebApplication Build(string connectionString) => FlowstoneServer.Build([], builder =>
     {
         builder.Configuration["DATABASE_URL"] = connectionString;
-        builder.Configuration["FLOWSTONE_MASTER_KEY"] = TestTenant.MasterKey;
+        builder.Configuration["FLOWSTONE_MASTER_KEY"] = TestKeys.Text;
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Logging.ClearProviders();
     });

@@ -241,7 +241,8 @@ namespace Flowstone.Data.Migrations
                     b.Property<byte[]>("Secret")
                         .IsRequired()
                         .HasColumnType("bytea")
-                        .HasColumnName("secret");
+                        .HasColumnName("secret")
+                        .HasAnnotation("Flowstone:Sealed", true);
 
                     b.HasKey("TenantId", "Id")
                         .HasName("pk_credential_versions");
@@ -251,6 +252,78 @@ namespace Flowstone.Data.Migrations
                         .HasDatabaseName("uq_credential_versions_number");
 
                     b.ToTable("credential_versions", "flowstone");
+                });
+
+            modelBuilder.Entity("Flowstone.Credentials.DataKey", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("Id")
+                        .HasColumnType("uuid")
+                        .HasColumnName("id");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<DateTimeOffset?>("DestroyedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("destroyed_at");
+
+                    b.Property<string>("MasterKeyId")
+                        .IsRequired()
+                        .HasMaxLength(2048)
+                        .HasColumnType("character varying(2048)")
+                        .HasColumnName("master_key_id");
+
+                    b.Property<DateTimeOffset?>("RetiredAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("retired_at");
+
+                    b.Property<long>("Uses")
+                        .HasColumnType("bigint")
+                        .HasColumnName("uses");
+
+                    b.Property<byte[]>("WrappedKey")
+                        .HasColumnType("bytea")
+                        .HasColumnName("wrapped_key");
+
+                    b.HasKey("TenantId", "Id")
+                        .HasName("pk_data_keys");
+
+                    b.HasIndex("TenantId")
+                        .IsUnique()
+                        .HasDatabaseName("uq_data_keys_current")
+                        .HasFilter("retired_at is null and destroyed_at is null");
+
+                    b.ToTable("data_keys", "flowstone", t =>
+                        {
+                            t.HasCheckConstraint("ck_data_keys_destroyed", "(wrapped_key is null) = (destroyed_at is not null)");
+                        });
+                });
+
+            modelBuilder.Entity("Flowstone.Credentials.MasterKey", b =>
+                {
+                    b.Property<string>("Id")
+                        .HasMaxLength(2048)
+                        .HasColumnType("character varying(2048)")
+                        .HasColumnName("id");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<byte[]>("Fingerprint")
+                        .IsRequired()
+                        .HasColumnType("bytea")
+                        .HasColumnName("fingerprint");
+
+                    b.HasKey("Id")
+                        .HasName("pk_master_keys");
+
+                    b.ToTable("master_keys", "flowstone");
                 });
 
             modelBuilder.Entity("Flowstone.Executions.Execution", b =>
@@ -1353,7 +1426,8 @@ namespace Flowstone.Data.Migrations
 
                     b.Property<byte[]>("TotpSecret")
                         .HasColumnType("bytea")
-                        .HasColumnName("totp_secret");
+                        .HasColumnName("totp_secret")
+                        .HasAnnotation("Flowstone:Sealed", true);
 
                     b.Property<long>("TotpStep")
                         .ValueGeneratedOnAdd()
@@ -1689,6 +1763,16 @@ namespace Flowstone.Data.Migrations
                         .OnDelete(DeleteBehavior.Cascade)
                         .IsRequired()
                         .HasConstraintName("fk_credential_versions_credentials");
+                });
+
+            modelBuilder.Entity("Flowstone.Credentials.DataKey", b =>
+                {
+                    b.HasOne("Flowstone.Tenancy.Tenant", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_data_keys_tenants");
                 });
 
             modelBuilder.Entity("Flowstone.Executions.Execution", b =>

@@ -42,7 +42,7 @@ public sealed class PayloadPolicyRepository
         await access.RequireAdministratorAsync(cancellationToken);
         policy.Check(payloads.HasObjects);
         if (policy.Seal && !payloads.CanSeal)
-            throw new InvalidInputException("seal", $"needs a key: {MasterKeySealer.NeedsKey}");
+            throw new InvalidInputException("seal", MasterKeySealer.NeedsKey);
         const string Set = "update flowstone.tenants set payload_limit = $2, payload_overflow = $3, seal_payloads = $4 where id = $1";
         await database.ExecuteAsync(Set, [P(policy.LimitBytes), Overflow(policy), P(policy.Seal)], cancellationToken);
         payloads.Policies.Forget();

@@ -6,7 +6,7 @@ namespace Flowstone.Executions;
 /// <param name="Hash">The payload's name within its execution, 16 bytes.</param>
 public readonly record struct PayloadPlace(Id<Tenant> TenantId, Id<Execution> ExecutionId, ReadOnlyMemory<byte> Hash);
 
-/// <summary>Encrypts payloads of tenants that want it. Register one of your own to keep the keys elsewhere; <c>FLOWSTONE_KEY_FILE</c> brings the built-in one.</summary>
+/// <summary>Encrypts payloads of tenants that want it. Register one of your own to keep the keys elsewhere; a local master key (<c>FLOWSTONE_KEY_FILE</c>) brings the built-in one.</summary>
 public abstract class PayloadSealer
 {
     /// <summary>

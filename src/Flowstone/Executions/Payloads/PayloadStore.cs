@@ -10,10 +10,10 @@ namespace Flowstone.Executions;
 /// <param name="Now">By which objects get their day, also where a store writes what happened in the past; null is the store's own clock.</param>
 sealed record PayloadSettings(ObjectStore? Objects = null, PayloadSealer? Sealer = null, long SpillAbove = long.MaxValue, TimeSpan? SweepAfter = null, TimeProvider? Now = null)
 {
-    public static PayloadSettings Of(FlowstoneOptions options, PayloadSealer? sealer)
+    public static PayloadSettings Of(FlowstoneOptions options, PayloadSealer? sealer = null)
     {
         var objects = ObjectStore.Of(options.Payloads);
-        return new(objects, sealer ?? MasterKeySealer.Of(options), objects is null ? long.MaxValue : options.Payloads.SpillAboveBytes ?? long.MaxValue, options.Payloads.SweepAfter);
+        return new(objects, sealer, objects is null ? long.MaxValue : options.Payloads.SpillAboveBytes ?? long.MaxValue, options.Payloads.SweepAfter);
     }
 }
 
@@ -28,7 +28,7 @@ sealed class PayloadStore(Database app, TimeProvider clock, PayloadSettings sett
     public long SpillAbove => settings.SpillAbove;
 
     public ObjectStore Objects => settings.Objects ?? throw new UnavailableException($"There is no object store: {PayloadOptions.NeedsStore}");
-    public PayloadSealer Sealer => settings.Sealer ?? throw new UnavailableException($"The tenant's payloads are sealed, and there is no key: {MasterKeySealer.NeedsKey}");
+    public PayloadSealer Sealer => settings.Sealer ?? throw new UnavailableException($"The tenant's payloads are sealed: that {MasterKeySealer.NeedsKey}");
 
     public ObjectKey KeyOf(Id<Tenant> tenantId, byte[] content)
     {

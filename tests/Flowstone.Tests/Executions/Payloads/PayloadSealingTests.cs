@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Flowstone.Credentials;
 using Flowstone.Executions;
 using Flowstone.Tenancy;
 
@@ -7,7 +8,8 @@ namespace Flowstone.Tests.Executions.Payloads;
 
 public sealed class PayloadSealingTests(TestDatabase database)
 {
-    static readonly MasterKeySealer sealer = new(Enumerable.Range(0, 32).Select(i => (byte)i).ToArray());
+    static readonly LocalKey key = new(Enumerable.Range(0, 32).Select(i => (byte)i).ToArray());
+    static readonly MasterKeySealer sealer = new(new LocalKeyRing([key]));
     static readonly PayloadBody secret = TestTenant.Json("{\"password\":\"correct horse battery staple\"}");
     static readonly PayloadBody large = TestTenant.Json($"[\"{new string('s', 5_000)}\"]");
 
@@ -19,7 +21,7 @@ public sealed class PayloadSealingTests(TestDatabase database)
         var name = sealer.Name(tenant, execution, SHA256.HashData("\"hello\""u8).AsSpan(0, 16));
         var bytes = sealer.Seal(new PayloadPlace(tenant, execution, name), "\"hello\""u8, [.. Enumerable.Range(0, 12).Select(i => (byte)i)]);
 
-        Assert.Equal("ce0dd379e7b5dc05", sealer.KeyId);
+        Assert.Equal("ce0dd379e7b5dc05", key.Id);
         Assert.Equal("513226d4e1a753739562b25c8f3f0e00", Convert.ToHexStringLower(name));
         Assert.Equal("01ce0dd379e7b5dc05000102030405060708090a0b90c56bc8093dbf581b594d1591fe485f77157f91b72fb2", Convert.ToHexStringLower(bytes));
         Assert.Equal("\"hello\"", Encoding.UTF8.GetString(sealer.Open(new PayloadPlace(tenant, execution, name), bytes)));
@@ -97,9 +99,9 @@ public sealed class PayloadSealingTests(TestDatabase database)
         Assert.Contains("FLOWSTONE_KEY_FILE", refused.Message, StringComparison.Ordinal);
         await Assert.ThrowsAsync<UnavailableException>(() => without.Scope.Executions.FindPayloadAsync(execution.Id, execution.Input!));
 
-        var wrong = tenant.InAnotherProcess(database.Source, new PayloadSettings(Sealer: new MasterKeySealer(new byte[32])));
+        var wrong = tenant.InAnotherProcess(database.Source, new PayloadSettings(Sealer: new MasterKeySealer(new LocalKeyRing([TestKeys.New()]))));
         var error = await Assert.ThrowsAsync<UnavailableException>(() => wrong.Scope.Executions.FindPayloadAsync(execution.Id, execution.Input!));
-        Assert.Contains(sealer.KeyId, error.Message, StringComparison.Ordinal);
+        Assert.Contains(key.Id, error.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -118,16 +120,34 @@ public sealed class PayloadSealingTests(TestDatabase database)
     }
 
     [Fact]
-    public void A_key_is_32_bytes_in_base64()
+    public void After_a_new_master_key_came_older_payloads_open_and_new_ones_are_sealed_with_it()
     {
-        using var folder = new ObjectFolder();
-        var file = Path.Combine(folder.Path, "key");
-        File.WriteAllText(file, $"{Convert.ToBase64String(new byte[32])}\n");
+        var (clock, next) = (new ManualClock(), TestKeys.New());
+        var place = new PayloadPlace(Id<Tenant>.New(clock), Id<Execution>.New(clock), new byte[16]);
+        var both = new MasterKeySealer(new LocalKeyRing([next, key]));
+        var before = sealer.Seal(place, secret.Bytes.Span);
 
-        Assert.NotNull(MasterKeySealer.Of(new FlowstoneOptions { KeyFile = file }));
-        Assert.Null(MasterKeySealer.Of(new FlowstoneOptions()));
-        Assert.Contains("FLOWSTONE_MASTER_KEY", Assert.Throws<InvalidInputException>(() => MasterKeySealer.Of(new FlowstoneOptions { MasterKey = "c2hvcnQ=" })).Message, StringComparison.Ordinal);
-        Assert.Contains("FLOWSTONE_KEY_FILE", Assert.Throws<InvalidInputException>(() => MasterKeySealer.Of(new FlowstoneOptions { KeyFile = file + "x" })).Message, StringComparison.Ordinal);
+        Assert.Equal(secret.Bytes.ToArray(), both.Open(place, before));
+        var after = both.Seal(place, secret.Bytes.Span);
+        Assert.Equal(secret.Bytes.ToArray(), new MasterKeySealer(new LocalKeyRing([next])).Open(place, after));
+        Assert.Contains(next.Id, Assert.Throws<UnavailableException>(() => sealer.Open(place, after)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_local_master_key_of_the_options_seals_payloads_and_one_of_KMS_does_not()
+    {
+        var tenant = await database.NewTenantAsync();
+        await SealAsync(new FlowstoneOptions { MasterKey = TestKeys.Text });
+        var refused = await Assert.ThrowsAsync<InvalidInputException>(() => SealAsync(new FlowstoneOptions { KmsKey = "alias/flowstone" }, new KmsKeyRing("alias/flowstone", new() { ServiceURL = "http://127.0.0.1:1" })));
+        Assert.Contains("KMS does not seal payloads", refused.Message, StringComparison.Ordinal);
+
+        async Task SealAsync(FlowstoneOptions options, IKeyRing? keys = null)
+        {
+            options.ConnectionString = database.AppConnectionString();
+            options.PoolMin = 0;
+            await using var store = new FlowstoneStore(Microsoft.Extensions.Options.Options.Create(options), TimeProvider.System, keys: keys);
+            await store.Tenant(tenant.Id, Actor.System("test")).PayloadPolicies.SetAsync(new TenantPayloadPolicy { Seal = true });
+        }
     }
 
     async Task<TestTenant> SealingTenantAsync(PayloadSettings settings)
