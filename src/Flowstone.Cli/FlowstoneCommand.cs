@@ -18,6 +18,7 @@ static class FlowstoneCommand
         SimulateCommand.Create(),
         TenantCommand.Create(),
         UserCommand.Create(),
+        KeysCommand.Create(),
         RetentionCommand.Create(),
         ResetCommand.Create(),
         HealthCommand.Create(),

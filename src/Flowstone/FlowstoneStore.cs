@@ -49,6 +49,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
         SignInSweep = new SignInSweep(app, Tenants, clock);
         var masters = new MasterKeys(app, keys, clock);
         Secrets = secrets ?? new SecretSealer(keys is null ? null : new DataKeys(app, keys, masters, clock));
+        KeyRotation = new KeyRotation(app, Tenants, keys, masters, Secrets, clock);
         SignIn = new SignIn(app, Secrets, clock);
         payloads = new PayloadStore(app, clock, this.settings);
         PayloadSweeper = payloads.Sweeper(Tenants);
@@ -72,6 +73,9 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     /// <summary>Deletes sessions, tokens and failed sign-ins that have ended; the server does it every ten minutes.</summary>
     public SignInSweep SignInSweep { get; }
+
+    /// <summary>Rotates master keys and data keys, reports what is sealed with which, and destroys a tenant's.</summary>
+    public KeyRotation KeyRotation { get; }
 
     /// <summary>Seals secrets and opens them, for all tenants.</summary>
     public SecretSealer Secrets { get; }

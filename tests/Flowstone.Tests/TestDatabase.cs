@@ -47,6 +47,8 @@ public sealed class TestDatabase : IAsyncLifetime
 
     internal async Task<TestTenant> NewTenantAsync(PayloadSettings settings) => await TestTenant.CreateAsync(Source, settings);
 
+    internal async Task<TestTenant> NewTenantAsync(Flowstone.Credentials.IKeyRing keys) => await TestTenant.CreateAsync(Source, null, keys);
+
     /// <summary>A migrated database of its own, for what crosses tenants. Dropped with the cluster.</summary>
     public async Task<string> NewDatabaseAsync()
     {

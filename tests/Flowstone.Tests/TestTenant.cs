@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Flowstone.Credentials;
 using Flowstone.Executions;
 using Flowstone.Tenancy;
 using Flowstone.Workflows;
@@ -23,10 +24,10 @@ public sealed class TestTenant
     public ExecutionQueue Queue => store.Queue;
     public FlowstoneStore Store => store;
 
-    internal static async Task<TestTenant> CreateAsync(NpgsqlDataSource source, PayloadSettings? settings)
+    internal static async Task<TestTenant> CreateAsync(NpgsqlDataSource source, PayloadSettings? settings, IKeyRing? keys = null)
     {
         var clock = new ManualClock();
-        var store = new FlowstoneStore(source, clock, settings, keys: TestKeys.Ring);   // not disposed: the data source is shared
+        var store = new FlowstoneStore(source, clock, settings, keys: keys ?? TestKeys.Ring);   // not disposed: the data source is shared
         var slug = $"t{Path.GetRandomFileName().Replace(".", "", StringComparison.Ordinal)}";
         return new TestTenant(store, clock, await store.Tenants.CreateAsync(slug, "Test"));
     }
@@ -64,6 +65,9 @@ public sealed class TestTenant
 
     /// <summary>What this tenant's store would find after another process had opened the database.</summary>
     internal TestTenant InAnotherProcess(NpgsqlDataSource source, PayloadSettings? settings = null) => new(new FlowstoneStore(source, Clock, settings, keys: TestKeys.Ring), Clock, Tenant);
+
+    /// <summary>What a process with other master keys would find.</summary>
+    internal TestTenant With(NpgsqlDataSource source, IKeyRing keys) => new(new FlowstoneStore(source, Clock, null, keys: keys), Clock, Tenant);
 
     public static PayloadBody Json(string text) => new(System.Text.Encoding.UTF8.GetBytes(text));
 }

@@ -67,12 +67,13 @@ public sealed partial class CredentialRepository
                 insert into flowstone.credential_versions (tenant_id, id, credential_id, number, secret, author_id, created_at) values ($1, $2, $3, 1, $4, $5, $6) returning number)
             """;
         var version = Id<CredentialVersion>.New(clock);
-        await database.ExecuteAsync(
+        await StoreAsync(version, plain, (secret, guard) => database.ExecuteAsync(
         [
+            guard,
             (Insert, [P(credential.Id), P(credential.Name), P(credential.Description), P(EnumText<CredentialType>.Of(credential.Type)), P(EnumText<Visibility>.Of(credential.Visibility)),
                 P(credential.OwnerId), P(credential.TeamId), P(credential.ExpiresAt), P(now)]),
-            Audited(InsertVersion, [P(version), P(credential.Id), P(await SealAsync(version, plain, cancellationToken)), P(credential.OwnerId), P(now)], "CREDENTIAL_CREATED", credential.Id),
-        ], cancellationToken);
+            Audited(InsertVersion, [P(version), P(credential.Id), P(secret), P(credential.OwnerId), P(now)], "CREDENTIAL_CREATED", credential.Id),
+        ], cancellationToken), cancellationToken);
         return credential;
     }
 
@@ -211,7 +212,9 @@ public sealed partial class CredentialRepository
                 insert into flowstone.credential_versions (tenant_id, id, credential_id, number, secret, author_id, created_at) select $1, $4, $2, version, $5, $6, $7 from bumped returning number)
             """;
         var version = Id<CredentialVersion>.New(clock);
-        var made = await ChangeAsync(Append, [P(id), P(basedOn), P(version), P(await SealAsync(version, plain, cancellationToken)), P(access.Actor.UserId), P(clock.Now())], action, id, cancellationToken);
+        var made = new List<int>();
+        await StoreAsync(version, plain, (secret, guard) => database.ExecuteAsync(
+            [guard, Audited(Append, [P(id), P(basedOn), P(version), P(secret), P(access.Actor.UserId), P(clock.Now())], action, id)], row => made.Add(row.GetInt32(0)), cancellationToken), cancellationToken);
         return made is [var number] ? number
             : await FindAsync(id, cancellationToken) is { } now ? throw new ConflictException($"Version {now.Version} came after version {basedOn}: read it and decide.") : throw new NotFoundException("Credential", id);
     }
@@ -271,11 +274,11 @@ public sealed partial class CredentialRepository
 
     async Task RequireToKnowAsync(Id<Credential> id, CancellationToken cancellationToken) => _ = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Credential", id);
 
-    async Task<byte[]> SealAsync(Id<CredentialVersion> version, byte[] plain, CancellationToken cancellationToken)
+    async Task StoreAsync(Id<CredentialVersion> version, byte[] plain, Func<byte[], (string Sql, NpgsqlParameter[] Parameters), Task<int[]>> store, CancellationToken cancellationToken)
     {
         try
         {
-            return await secrets.SealAsync(PlaceOf(version), plain, cancellationToken);
+            await secrets.StoreAsync(PlaceOf(version), plain, store, cancellationToken);
         }
         finally
         {

@@ -19,6 +19,13 @@ sealed record DataKeyLimits(long Uses = 1L << 31, int BlockOfUses = 1 << 20, int
 /// <summary>The tenants' data keys: which one seals now, and which one opens a value.</summary>
 sealed class DataKeys : IDisposable
 {
+    /// <summary>In a statement that stores what was sealed with the key $5: held for share, so that whoever retires it comes before this, or after it is stored and finds it.</summary>
+    public const string StillCurrent = "exists (select from flowstone.data_keys k where k.tenant_id = $1 and k.id = $5 and k.retired_at is null and k.destroyed_at is null for share)";
+
+    /// <summary>The same as a statement of its own, which refuses the rest of the transaction: seal anew then.</summary>
+    public static (string Sql, NpgsqlParameter[] Parameters) Guard(Id<DataKey> key)
+        => ("select 1 / count(*) from (select from flowstone.data_keys k where k.tenant_id = $1 and k.id = $2 and k.retired_at is null and k.destroyed_at is null for share) k", [P(key)]);
+
     // Whoever has the turn asks the database; who comes meanwhile for the same tenant finds the answer in memory.
     readonly SemaphoreSlim[] turns = [.. Enumerable.Range(0, 64).Select(_ => new SemaphoreSlim(1, 1))];
 
@@ -94,10 +101,15 @@ sealed class DataKeys : IDisposable
             return Remember(new(tenant, id), await UnwrapAsync(new(tenant, id), still.Wrapped, cancellationToken), left - uses);
 
         long block = Math.Max(limits.BlockOfUses, uses);
-        var (place, key) = await TakeAsync(tenant, block, cancellationToken) is { } taken
-            ? (new DataKeyPlace(tenant, taken.Id), await UnwrapAsync(new(tenant, taken.Id), taken.Wrapped, cancellationToken))
-            : await MakeAsync(tenant, block, cancellationToken);
-        return Remember(place, key, block - uses + (place.Id == id ? left : 0));
+        for (var tries = 0; tries < 20; tries++)
+        {
+            var (place, key) = await TakeAsync(tenant, block, cancellationToken) is { } taken
+                ? (new DataKeyPlace(tenant, taken.Id), await UnwrapAsync(new(tenant, taken.Id), taken.Wrapped, cancellationToken))
+                : await MakeAsync(tenant, block, cancellationToken);
+            if (key is not null)
+                return Remember(place, key, block - uses + (place.Id == id ? left : 0));
+        }
+        throw new UnavailableException("The tenant's data key changes again and again; nothing was sealed: try again.");
     }
 
     SealingKey Remember(DataKeyPlace place, SealingKey key, long? currentWith = null)
@@ -121,7 +133,8 @@ sealed class DataKeys : IDisposable
     }
 
     /// <summary>Retires a key that is used up and makes the next one; or, if another process was faster, takes that one's.</summary>
-    async Task<(DataKeyPlace, SealingKey)> MakeAsync(Id<Tenant> tenant, long block, CancellationToken cancellationToken)
+    /// <returns>No key: others have used that one up as well.</returns>
+    async Task<(DataKeyPlace, SealingKey?)> MakeAsync(Id<Tenant> tenant, long block, CancellationToken cancellationToken)
     {
         // The three see each other's work as they follow, and another process's where they had to wait for it.
         const string Retire = """
@@ -146,7 +159,7 @@ sealed class DataKeys : IDisposable
             return (place, new SealingKey(place.Id, bytes));
         CryptographicOperations.ZeroMemory(bytes);
         return taken is { } theirs ? (place with { Id = theirs.Id }, await UnwrapAsync(place with { Id = theirs.Id }, theirs.Wrapped, cancellationToken))
-            : throw new UnavailableException("The tenant's data key changed at this moment; nothing was sealed: try again.");
+            : (place, null);
     }
 
     async Task<StoredKey?> FindAsync(DataKeyPlace place, CancellationToken cancellationToken, bool current = false)

@@ -1,3 +1,6 @@
+using Flowstone.Data;
+using Npgsql;
+
 namespace Flowstone.Credentials;
 
 /// <summary>Seals what must not be read in the database, and opens it again. See docs/credentials.md.</summary>
@@ -17,6 +20,26 @@ public sealed class SecretSealer : IDisposable
     {
         using var key = await Keys.CurrentAsync(place.TenantId, uses: 1, cancellationToken);
         return Seal.Close(key, place, secret.Span);
+    }
+
+    /// <summary>Seals and stores: again, if the key was retired in between, which another process may not have heard.</summary>
+    /// <param name="store">Stores the value in one transaction that begins with the guard.</param>
+    internal async Task<T> StoreAsync<T>(
+        SealedPlace place, ReadOnlyMemory<byte> secret, Func<byte[], (string Sql, NpgsqlParameter[] Parameters), Task<T>> store, CancellationToken cancellationToken)
+    {
+        for (var tries = 0; ; tries++)
+        {
+            var value = await SealAsync(place, secret, cancellationToken);
+            var key = Seal.KeyOf(place, value);
+            try
+            {
+                return await store(value, DataKeys.Guard(key));
+            }
+            catch (ConflictException error) when (PostgresErrors.IsRefusal(error) && tries < 3)
+            {
+                Keys.Forget(new(place.TenantId, key));
+            }
+        }
     }
 
     /// <exception cref="CredentialSealException">It was changed, belongs elsewhere, or its key is gone.</exception>

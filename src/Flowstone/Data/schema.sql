@@ -1090,7 +1090,7 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.executions TO flowstone_app
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.login_failures TO flowstone_app;
 
-GRANT SELECT,INSERT ON TABLE flowstone.master_keys TO flowstone_app;
+GRANT SELECT,INSERT,DELETE ON TABLE flowstone.master_keys TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.node_executions TO flowstone_app;
 

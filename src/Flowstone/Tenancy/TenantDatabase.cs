@@ -31,6 +31,17 @@ sealed class TenantDatabase(Database database, Id<Tenant> tenantId)
     public Task<int[]> ExecuteAsync(IEnumerable<(string Sql, NpgsqlParameter[] Parameters)> statements, CancellationToken cancellationToken)
         => database.TransactAsync(tenants, [.. statements.Select(s => WithTenant(s.Sql, s.Parameters))], read: null, cancellationToken);
 
+    /// <param name="read">The rows of the last; those before only guard.</param>
+    public Task<int[]> ExecuteAsync(IReadOnlyList<(string Sql, NpgsqlParameter[] Parameters)> statements, Action<NpgsqlDataReader> read, CancellationToken cancellationToken)
+    {
+        var guards = statements.Count - 1;   // each has one row
+        return database.TransactAsync(tenants, [.. statements.Select(s => WithTenant(s.Sql, s.Parameters))], row =>
+        {
+            if (guards-- <= 0)
+                read(row);
+        }, cancellationToken);
+    }
+
     public Task<List<T>> QueryAsync<T>(string sql, NpgsqlParameter[] parameters, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken)
         => QueryAsync([(sql, parameters)], read, cancellationToken);
 

@@ -67,7 +67,7 @@ static class TenantPolicies
     {
         "audit_entries" or "workflow_versions" => ["insert", "select"],
         "tenants" or "data_keys" => ["insert", "select", "update"],
-        "master_keys" => ["insert", "select"],
+        "master_keys" => ["delete", "insert", "select"],
         _ => ["delete", "insert", "select", "update"],
     };
 

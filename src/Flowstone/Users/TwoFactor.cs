@@ -70,7 +70,8 @@ public sealed class TwoFactor
         if (hash is not null && Passwords.Verify(hash, password) == PasswordVerificationResult.Failed)
             return null;
         await app.TransactAsync(database.TenantId.ToString(), [LoginAttempts.Undone(database.TenantId, AccountOf(user), attempt)], read: null, cancellationToken);
-        if (await database.ExecuteAsync(Begin, [P(user), P(await secrets.SealAsync(PlaceOf(database.TenantId, user), secret, cancellationToken))], cancellationToken) == 0)
+        var changed = await secrets.StoreAsync(PlaceOf(database.TenantId, user), secret, (value, guard) => database.ExecuteAsync([guard, (Begin, [P(user), P(value)])], cancellationToken), cancellationToken);
+        if (changed[1] == 0)
             throw new ConflictException("There is an authenticator already. To use another, turn it off first.");
         return new NewAuthenticator(Totp.ToBase32(secret), Totp.Uri(issuer, email, secret));
     }

@@ -1,5 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
+using Flowstone.Credentials;
 using Flowstone.Data;
 using Flowstone.Tenancy;
 using Microsoft.AspNetCore.Http;
@@ -76,6 +77,8 @@ sealed class FlowstoneUserStore(FlowstoneStore store, TimeProvider clock, IHttpC
                 Statement.Guarded(UpdateLogin, P(tenant), P(id), P(user.PasswordHash), P(user.SecurityStamp), P(user.TotpSecret), P(user.TotpConfirmedAt),
                     P(was.PasswordHash), P(was.SecurityStamp), P(was.TotpSecret), P(was.TotpConfirmedAt)),
             ];
+            if (user.TotpSecret is { } secret && user.TotpSecret != was.TotpSecret)
+                statements.Insert(0, KeyGuard(tenant, id, secret));
             if (user.Email.Trim() != was.Email)
                 statements.AddRange(UserRepository.ChangeAddress(id, user.Email.Trim(), Id<User>.New(clock)).Select(change => new Statement(change.Sql, [P(tenant), .. change.Parameters])));
             if (user.EmailVerifiedAt is not null && was.EmailVerifiedAt is null)
@@ -101,6 +104,15 @@ sealed class FlowstoneUserStore(FlowstoneStore store, TimeProvider clock, IHttpC
         }
 
         Statement Delete(string table, string which) => new($"delete from flowstone.{table} where tenant_id = $1 and user_id = $2 and {which}", P(tenant), P(id));
+    }
+
+    // Where the key was retired since, which another process may not have heard: Identity tells its caller to try again.
+    Statement KeyGuard(Id<Tenant> tenant, Id<User> user, byte[] secret)
+    {
+        var key = Seal.KeyOf(TwoFactor.PlaceOf(tenant, user), secret);
+        store.Secrets.Keys.Forget(new(tenant, key));
+        var (sql, parameters) = DataKeys.Guard(key);
+        return new(sql, [P(tenant), .. parameters]);
     }
 
     public async Task<IdentityResult> DeleteAsync(FlowstoneUser user, CancellationToken cancellationToken)

@@ -1,0 +1,206 @@
+using Flowstone.Audit;
+using Flowstone.Data;
+using Flowstone.Tenancy;
+using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
+using Microsoft.EntityFrameworkCore.Metadata;
+using static Flowstone.Data.Sql;
+
+namespace Flowstone.Credentials;
+
+/// <summary>How gently values are sealed anew.</summary>
+/// <param name="BatchSize">Values in one transaction, 1 to 1,000.</param>
+/// <param name="Pause">After each batch.</param>
+public sealed record RotationPace(int BatchSize = 200, TimeSpan Pause = default);
+
+/// <summary>Values of one column of one tenant that are sealed with one data key.</summary>
+/// <param name="Column">Table and column.</param>
+/// <param name="Current">Whether that is the key which seals now.</param>
+public sealed record SealedValues(Id<Tenant> TenantId, string Column, Id<DataKey> KeyId, bool Current, long Values);
+
+/// <param name="Keys">All data keys that are not destroyed.</param>
+/// <param name="Values">What is sealed, by tenant, column and key.</param>
+public sealed record KeyReport(IReadOnlyList<DataKey> Keys, IReadOnlyList<SealedValues> Values)
+{
+    /// <summary>Values that are sealed with a key which does not seal any more.</summary>
+    public long Behind => Values.Where(v => !v.Current).Sum(v => v.Values);
+}
+
+/// <summary>
+/// Rotates keys while everybody goes on: what was sealed with an older key opens until its values are sealed with the current one. May be stopped and begun again at
+/// any moment, and run in several processes: a value is only replaced where it is still what was read.
+/// </summary>
+public sealed class KeyRotation
+{
+    readonly Database app;
+    readonly TenantDirectory tenants;
+    readonly IKeyRing? ring;
+    readonly MasterKeys masters;
+    readonly SecretSealer secrets;
+    readonly TimeProvider clock;
+    readonly IReadOnlyList<SealedColumn> columns;
+
+    internal KeyRotation(Database app, TenantDirectory tenants, IKeyRing? ring, MasterKeys masters, SecretSealer secrets, TimeProvider clock)
+    {
+        (this.app, this.tenants, this.ring, this.masters, this.secrets, this.clock) = (app, tenants, ring, masters, secrets, clock);
+        using var db = new FlowstoneDb(FlowstoneDbOptions.CreateWithoutDatabase(), default);
+        columns = [.. SealedColumns.Of(db.GetService<IDesignTimeModel>().Model)];
+    }
+
+    /// <summary>Wraps all data keys with the current master key: at once, however many values they seal. Afterwards no older master key is needed for them.</summary>
+    /// <returns>How many were wrapped anew.</returns>
+    /// <exception cref="UnavailableException">There is no master key, or an older one is missing.</exception>
+    public async Task<int> RewrapAsync(CancellationToken cancellationToken = default)
+    {
+        const string List = "select id, master_key_id, wrapped_key from flowstone.data_keys where tenant_id = $1 and master_key_id <> $2 and destroyed_at is null";
+        const string Rewrap = "update flowstone.data_keys set master_key_id = $3, wrapped_key = $4 where tenant_id = $1 and id = $2 and wrapped_key = $5";
+        var keys = ring ?? throw new UnavailableException(KeySource.NeedsKey);
+        await masters.RegisterAsync(cancellationToken);
+        var current = await keys.CurrentIdAsync(cancellationToken);
+        var done = 0;
+        var all = await tenants.ListAsync(cancellationToken);
+        foreach (var tenant in all)
+        {
+            var old = new List<(Id<DataKey> Id, string Master, byte[] Wrapped)>();
+            await app.TransactAsync($"{tenant.Id}", [new(List, P(tenant.Id), P(current))], row => old.Add((new(row.GetGuid(0)), row.GetString(1), row.GetFieldValue<byte[]>(2))), cancellationToken);
+            foreach (var (id, master, wrapped) in old)
+            {
+                var place = new DataKeyPlace(tenant.Id, id);
+                var key = await keys.UnwrapAsync(master, place, wrapped, cancellationToken);
+                var anew = await keys.WrapAsync(place, key, cancellationToken);
+                System.Security.Cryptography.CryptographicOperations.ZeroMemory(key);
+                done += (await app.TransactAsync($"{tenant.Id}", [new(Rewrap, P(tenant.Id), P(id), P(current), P(anew), P(wrapped))], read: null, cancellationToken))[0];
+            }
+        }
+        // A start asks for those that are listed: what wraps nothing any more is not missed.
+        const string Unlist = """
+            delete from flowstone.master_keys m where m.id <> $1 and not exists (
+                   select from flowstone.data_keys k where k.tenant_id = any($2) and k.master_key_id = m.id and k.destroyed_at is null)
+            """;
+        await app.TransactAsync(string.Join(',', all.Select(tenant => tenant.Id)), [new(Unlist, P(current), P(all.Select(tenant => tenant.Id.Value).ToArray()))], read: null, cancellationToken);
+        return done;
+    }
+
+    /// <summary>Retires the tenants' data keys, so that from now on others seal, and seals with those what the retired ones have sealed.</summary>
+    /// <param name="only">One tenant; null is all.</param>
+    /// <param name="progress">Told how many values were sealed anew, after each batch.</param>
+    /// <returns>How many values were sealed anew.</returns>
+    /// <exception cref="CredentialSealException">A value does not open: it is left as it is, and the rest of its tenant too.</exception>
+    public async Task<long> RotateAsync(Id<Tenant>? only = null, RotationPace? pace = null, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
+    {
+        // Waits for those who are just storing what they sealed with it: they hold the key for share.
+        const string Retire = "update flowstone.data_keys set retired_at = $2 where tenant_id = $1 and retired_at is null and destroyed_at is null returning id";
+        foreach (var tenant in await TenantsAsync(only, cancellationToken))
+        {
+            var retired = new List<Id<DataKey>>();
+            await app.TransactAsync($"{tenant}", [new(Retire, P(tenant), P(clock.Now()))], row => retired.Add(new(row.GetGuid(0))), cancellationToken);
+            foreach (var key in retired)
+                secrets.Keys.Forget(new(tenant, key));
+        }
+        return await ResealAsync(only, pace, progress, cancellationToken);
+    }
+
+    /// <summary>Seals with the tenants' current data keys what older ones have sealed: goes on with a rotation that was stopped.</summary>
+    /// <inheritdoc cref="RotateAsync"/>
+    public async Task<long> ResealAsync(Id<Tenant>? only = null, RotationPace? pace = null, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
+    {
+        pace ??= new();
+        if (pace.BatchSize is < 1 or > 1000)
+            throw new InvalidInputException("batchSize", "must be 1 to 1,000.");
+        var done = 0L;
+        foreach (var tenant in await TenantsAsync(only, cancellationToken))
+            foreach (var column in columns)
+            {
+                Guid? next = Guid.Empty;
+                while (next is { } from)
+                {
+                    (next, var sealedAnew) = await ResealBatchAsync(tenant, column, from, pace.BatchSize, cancellationToken);
+                    done += sealedAnew;
+                    if (sealedAnew > 0)
+                        progress?.Report(done);
+                    if (next is not null && pace.Pause > TimeSpan.Zero)
+                        await Task.Delay(pace.Pause, clock, cancellationToken);
+                }
+            }
+        return done;
+    }
+
+    /// <returns>Where the next batch begins; null at the end.</returns>
+    async Task<(Guid? Last, int Sealed)> ResealBatchAsync(Id<Tenant> tenant, SealedColumn column, Guid after, int size, CancellationToken cancellationToken)
+    {
+        var key = column.Key[0];
+        var rows = new List<(Guid Id, byte[] Value)>();
+        await app.TransactAsync($"{tenant}",
+        [
+            new($"""
+                select v.{key}, v.{column.Column} from flowstone.{column.Table} v
+                 where v.tenant_id = $1 and v.{key} > $2 and v.{column.Column} is not null and substring(v.{column.Column} from 2 for 16) not in (
+                       select uuid_send(k.id) from flowstone.data_keys k where k.tenant_id = $1 and k.retired_at is null and k.destroyed_at is null)
+                 order by v.{key} limit $3
+                """, P(tenant), P(after), P(size)),
+        ], row => rows.Add((row.GetGuid(0), row.GetFieldValue<byte[]>(1))), cancellationToken);
+        if (rows.Count == 0)
+            return (null, 0);
+        var anew = new byte[rows.Count][];
+        Id<DataKey> current;
+        using (var sealing = await secrets.Keys.CurrentAsync(tenant, rows.Count, cancellationToken))
+        {
+            current = sealing.Id;
+            for (var i = 0; i < rows.Count; i++)
+            {
+                var place = new SealedPlace(tenant, column.Name, rows[i].Id);
+                var plain = await secrets.OpenAsync(place, rows[i].Value, cancellationToken);
+                anew[i] = Seal.Close(sealing, place, plain);
+                System.Security.Cryptography.CryptographicOperations.ZeroMemory(plain);
+            }
+        }
+        var changed = (await app.TransactAsync($"{tenant}",
+        [
+            new($"""
+                update flowstone.{column.Table} v set {column.Column} = n.anew from unnest($2, $3, $4) n (id, old, anew)
+                 where v.tenant_id = $1 and v.{key} = n.id and v.{column.Column} = n.old and {DataKeys.StillCurrent}
+                """, P(tenant), P(rows.ConvertAll(row => row.Id).ToArray()), P(rows.ConvertAll(row => row.Value).ToArray()), P(anew), P(current)),
+        ], read: null, cancellationToken))[0];
+        if (changed == 0)
+            secrets.Keys.Forget(new(tenant, current));   // another process has retired it, or changed them all
+        return (rows[^1].Id, changed);
+    }
+
+    /// <summary>Which keys there are, and what they seal: proves that nothing is left on an older one.</summary>
+    /// <param name="only">One tenant; null is all.</param>
+    public async Task<KeyReport> ReportAsync(Id<Tenant>? only = null, CancellationToken cancellationToken = default)
+    {
+        var (keys, values) = (new List<DataKey>(), new List<SealedValues>());
+        foreach (var tenant in await TenantsAsync(only, cancellationToken))
+        {
+            await using (var db = new FlowstoneDb(FlowstoneDbOptions.For(app.Source), tenant))
+                keys.AddRange(await db.Set<DataKey>().Where(k => k.DestroyedAt == null).OrderBy(k => k.Id).ToListAsync(cancellationToken));
+            foreach (var column in columns)
+                await app.TransactAsync($"{tenant}",
+                [
+                    new($"""
+                        select encode(substring(v.{column.Column} from 2 for 16), 'hex')::uuid as key_id, count(*) from flowstone.{column.Table} v
+                         where v.tenant_id = $1 and v.{column.Column} is not null and octet_length(v.{column.Column}) >= 17 group by 1 order by 1
+                        """, P(tenant)),
+                ], row => values.Add(new(tenant, column.Name, new(row.GetGuid(0)), keys.Exists(k => k.TenantId == tenant && k.Id.Value == row.GetGuid(0) && k.RetiredAt is null), row.GetInt64(1))), cancellationToken);
+        }
+        return new KeyReport(keys, values);
+    }
+
+    /// <summary>Destroys the tenant's data keys: all its secrets are lost, for ever, in backups too that do not hold the keys. Entered in the audit trail.</summary>
+    /// <param name="by">Who does it.</param>
+    /// <returns>How many keys were destroyed.</returns>
+    public async Task<int> DestroyAsync(Id<Tenant> tenant, Actor by, CancellationToken cancellationToken = default)
+    {
+        const string Destroy = "changed as (update flowstone.data_keys set wrapped_key = null, destroyed_at = $2 where tenant_id = $1 and destroyed_at is null returning id)";
+        var destroyed = new List<Id<DataKey>>();
+        var (sql, parameters) = AuditEntry.With(Destroy, [P(clock.Now())], clock, by, "DATA_KEYS_DESTROYED", tenant.Value);
+        await app.TransactAsync($"{tenant}", [new Statement(sql, [P(tenant), .. parameters])], row => destroyed.Add(new(row.GetGuid(0))), cancellationToken);
+        foreach (var key in destroyed)
+            secrets.Keys.Forget(new(tenant, key));
+        return destroyed.Count;
+    }
+
+    async Task<IReadOnlyList<Id<Tenant>>> TenantsAsync(Id<Tenant>? only, CancellationToken cancellationToken)
+        => only is { } one ? [one] : [.. (await tenants.ListAsync(cancellationToken)).Select(tenant => tenant.Id)];
+}

@@ -1,0 +1,122 @@
+using System.Text.Json;
+using Flowstone.Credentials;
+using Flowstone.Tenancy;
+using Flowstone.Users;
+using static Flowstone.Data.Sql;
+
+namespace Flowstone.Tests.Credentials;
+
+public sealed class KeyRotationTests(TestDatabase database)
+{
+    static NewCredential New(int i) => new() { Name = $"Shop {i}", Type = CredentialType.ApiKey, Secret = JsonSerializer.SerializeToElement(new { apiKey = $"sk_live_{i}" }) };
+
+    static async Task<List<Credential>> FillAsync(TenantScope scope, int count)
+    {
+        var made = new List<Credential>();
+        for (var i = 0; i < count; i++)
+            made.Add(await scope.Credentials.CreateAsync(New(i)));
+        return made;
+    }
+
+    [Fact]
+    public async Task Values_are_sealed_anew_while_others_read_and_write_and_none_is_left_behind_nor_fails()
+    {
+        var tenant = await database.NewTenantAsync();
+        var credentials = await FillAsync(tenant.Scope, 60);
+        using var stop = new CancellationTokenSource();
+        var others = tenant.InAnotherProcess(database.Source).Scope;   // with keys of its own in memory
+        var reads = 0;
+        var reading = Task.Run(async () =>
+        {
+            for (var i = 0; !stop.IsCancellationRequested; i++, reads++)
+                Assert.StartsWith("sk_live_", (await others.Credentials.RevealAsync(credentials[i % 60].Id)).Secret.GetProperty("apiKey").GetString(), StringComparison.Ordinal);
+        });
+        var written = 0;
+        var writing = Task.Run(async () =>
+        {
+            for (var i = 0; !stop.IsCancellationRequested; i++, written++)
+                await others.Credentials.SetSecretAsync(credentials[i % 60].Id, JsonSerializer.SerializeToElement(new { apiKey = $"sk_live_{i}b" }));
+        });
+        while (reads < 20 || written < 20)
+            await Task.Delay(5);
+
+        var rotation = tenant.Store.KeyRotation;
+        Assert.True(await rotation.RotateAsync(tenant.Id, new(BatchSize: 7)) >= 60);
+        var soFar = written;
+        while (written < soFar + 10)
+            await Task.Delay(5);
+        await stop.CancelAsync();
+        await Task.WhenAll(reading, writing);
+
+        var report = await rotation.ReportAsync(tenant.Id);
+        Assert.Equal(0, report.Behind);
+        Assert.Equal(60 + written, report.Values.Sum(v => v.Values));
+        Assert.Equal(2, report.Keys.Count);
+        var current = report.Keys.Single(key => key.RetiredAt is null).Id;
+        Assert.Equal(0L, await database.ScalarAsync<long>("select count(*) from flowstone.credential_versions where tenant_id = $1 and substring(secret from 2 for 16) <> uuid_send($2)", P(tenant.Id), P(current)));
+    }
+
+    [Fact]
+    public async Task A_rotation_that_was_stopped_goes_on_and_several_at_once_do_no_harm()
+    {
+        var tenant = await database.NewTenantAsync();
+        var credentials = await FillAsync(tenant.Scope, 50);
+        using var stop = new CancellationTokenSource();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => tenant.Store.KeyRotation.RotateAsync(tenant.Id, new(BatchSize: 10), new Told(done => { if (done >= 20) stop.Cancel(); }), stop.Token));
+        Assert.InRange((await tenant.Store.KeyRotation.ReportAsync(tenant.Id)).Behind, 1, 30);
+        foreach (var credential in credentials)   // half rotated, all open
+            await tenant.Scope.Credentials.RevealAsync(credential.Id);
+
+        var left = await Task.WhenAll(Enumerable.Range(0, 3).Select(_ => tenant.InAnotherProcess(database.Source).Store.KeyRotation.ResealAsync(tenant.Id, new(BatchSize: 5))));
+        Assert.Equal(30, left.Sum());
+        Assert.Equal(0, (await tenant.Store.KeyRotation.ReportAsync(tenant.Id)).Behind);
+        for (var i = 0; i < 50; i++)
+            Assert.Equal($"sk_live_{i}", (await tenant.Scope.Credentials.RevealAsync(credentials[i].Id)).Secret.GetProperty("apiKey").GetString());
+        Assert.Equal(0L, await tenant.Store.KeyRotation.ResealAsync(tenant.Id));
+    }
+
+    [Fact]
+    public async Task Authenticators_are_sealed_anew_too()
+    {
+        var tenant = await database.NewTenantAsync();
+        var user = await tenant.Scope.Users.CreateAsync(new NewUser { Email = $"ada@{tenant.Tenant.Slug}.example", PasswordHash = SignIn.HashPassword("correct horse") });
+        var factor = tenant.Store.Tenant(tenant.Id, Actor.User(user.Id)).TwoFactor;
+        var secret = Totp.FromBase32((await factor.BeginAsync(user.Id, "correct horse"))!.Secret)!;
+        Assert.Equal(1, await tenant.Store.KeyRotation.RotateAsync(tenant.Id));
+        Assert.NotNull(await factor.ConfirmAsync(user.Id, Totp.Code(secret, Totp.StepAt(tenant.Clock.Now()))));
+        Assert.Equal("user_logins.totp_secret", Assert.Single((await tenant.Store.KeyRotation.ReportAsync(tenant.Id)).Values).Column);
+    }
+
+    [Fact]
+    public async Task A_new_master_key_wraps_all_data_keys_at_once_and_the_old_one_is_needed_no_more()
+    {
+        var alone = await database.AloneAsync();
+        var (old, now) = (TestKeys.New(), TestKeys.New());
+        var before = await alone.NewTenantAsync(new LocalKeyRing([old]));
+        var credential = (await FillAsync(before.Scope, 1))[0];
+        Assert.Equal(1, await before.With(alone.Source, new LocalKeyRing([now, old])).Store.KeyRotation.RewrapAsync());
+        var after = before.With(alone.Source, new LocalKeyRing([now]));
+        Assert.Equal("sk_live_0", (await after.Scope.Credentials.RevealAsync(credential.Id)).Secret.GetProperty("apiKey").GetString());
+        Assert.Equal(now.Id, Assert.Single((await after.Store.KeyRotation.ReportAsync(before.Id)).Keys).MasterKeyId);
+        Assert.Equal(0, await after.Store.KeyRotation.RewrapAsync());
+        Assert.Empty((await after.Store.Health.CheckAsync()).Problems);
+    }
+
+    [Fact]
+    public async Task Destroyed_keys_lose_a_tenants_secrets_and_no_others_and_the_audit_trail_tells()
+    {
+        var (tenant, other) = (await database.NewTenantAsync(), await database.NewTenantAsync());
+        var (lost, kept) = ((await FillAsync(tenant.Scope, 1))[0], (await FillAsync(other.Scope, 1))[0]);
+        Assert.Equal(1, await tenant.Store.KeyRotation.DestroyAsync(tenant.Id, Actor.System("test")));
+        Assert.Contains("lost for ever", (await Assert.ThrowsAsync<CredentialSealException>(() => tenant.Scope.Credentials.RevealAsync(lost.Id))).Message, StringComparison.Ordinal);
+        await other.Scope.Credentials.RevealAsync(kept.Id);
+        Assert.Equal(1L, await database.ScalarAsync<long>("select count(*) from flowstone.audit_entries where tenant_id = $1 and action = 'DATA_KEYS_DESTROYED'", P(tenant.Id)));
+        Assert.Equal(0L, await database.ScalarAsync<long>("select count(*) from flowstone.data_keys where tenant_id = $1 and wrapped_key is not null", P(tenant.Id)));
+        await FillAsync(tenant.Scope, 1);   // what comes later has another key
+    }
+
+    sealed class Told(Action<long> tell) : IProgress<long>
+    {
+        public void Report(long value) => tell(value);
+    }
+}
