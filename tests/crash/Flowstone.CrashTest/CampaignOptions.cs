@@ -19,12 +19,13 @@ enum Sabotage
 
 sealed record CampaignOptions
 {
-    public const string Usage = "crash-test [POINTS] [--workers N] [--seed N] | crash-test --fencing [RUNS] [--seed N]";
+    public const string Usage = "crash-test [POINTS] [--workers N] [--seed N] | crash-test --fencing [RUNS] [--seed N] | crash-test --rotation [VALUES]";
 
-    /// <summary>How many kills; with <see cref="Fencing"/>, how many runs.</summary>
+    /// <summary>How many kills; with <see cref="Fencing"/>, how many runs; with <see cref="Rotation"/>, how many values.</summary>
     public int Count { get; init; }
 
     public bool Fencing { get; init; }
+    public bool Rotation { get; init; }
     public Sabotage Break { get; init; }
     public int Workers { get; init; } = 4;
     public int Seed { get; init; } = 1;
@@ -41,6 +42,9 @@ sealed record CampaignOptions
             {
                 case "--fencing":
                     options = options with { Fencing = true, Count = 200_000 };
+                    break;
+                case "--rotation":
+                    options = options with { Rotation = true, Count = 200_000 };
                     break;
                 case "--break" when i + 1 < args.Length && Enum.TryParse<Sabotage>(args[++i], ignoreCase: true, out var guard):
                     options = options with { Break = guard };

@@ -12,6 +12,9 @@ sealed class Stage : IAsyncDisposable
 {
     const string DatabaseName = "flowstone";
 
+    /// <summary>Of this campaign.</summary>
+    public static readonly string MasterKey = Convert.ToBase64String(System.Security.Cryptography.RandomNumberGenerator.GetBytes(32));
+
     readonly EmbeddedPostgres postgres;
     readonly DirectoryInfo folder;
     readonly NpgsqlDataSource superuser;
@@ -28,7 +31,7 @@ sealed class Stage : IAsyncDisposable
     public FlowstoneStore Store { get; private set; }
     public string Folder => folder.FullName;
 
-    FlowstoneStore Open() => new(Options.Create(new FlowstoneOptions { ConnectionString = ConnectionString, PoolMax = 6 }), TimeProvider.System);
+    FlowstoneStore Open() => new(Options.Create(new FlowstoneOptions { ConnectionString = ConnectionString, PoolMax = 6, MasterKey = MasterKey }), TimeProvider.System);
 
     /// <summary>After PostgreSQL died: without the connections that broke.</summary>
     public async Task ReconnectAsync()

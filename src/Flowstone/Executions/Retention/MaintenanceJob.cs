@@ -1,3 +1,4 @@
+using Flowstone.Tenancy;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 
@@ -29,7 +30,14 @@ public sealed partial class MaintenanceJob(FlowstoneStore store, TimeProvider cl
         RepeatAsync("Statistics", FoldEvery, FoldEvery, cancellation => store.Statistics.RunAsync(cancellation), stoppingToken),
         RepeatAsync("Sweeping", SweepEvery, SweepEvery, cancellation => store.Retention.SweepAsync(cancellation), stoppingToken),
         RepeatAsync("Sweeping of sign-ins", SweepEvery, SweepEvery, cancellation => store.SignInSweep.RunAsync(cancellation), stoppingToken),
+        RepeatAsync("Deactivating expired credentials", SweepEvery, SweepEvery, DeactivateExpiredAsync, stoppingToken),
         RepeatAsync("Retention", TimeSpan.FromMinutes(10), RetainEvery, RetainOnceAsync, stoppingToken));
+
+    async Task DeactivateExpiredAsync(CancellationToken cancellationToken)
+    {
+        foreach (var tenant in await store.Tenants.ListAsync(cancellationToken))
+            await store.Tenant(tenant.Id, Actor.System("maintenance")).Credentials.DeactivateExpiredAsync(cancellationToken);
+    }
 
     async Task RepeatAsync(string what, TimeSpan first, TimeSpan interval, Func<CancellationToken, Task> work, CancellationToken stoppingToken)
     {
