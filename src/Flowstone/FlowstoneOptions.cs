@@ -47,6 +47,14 @@ public sealed class FlowstoneOptions
     /// <summary>Instead of both: a key of AWS KMS, as ARN or <c>alias/NAME</c> (<c>FLOWSTONE_KMS_KEY</c>).</summary>
     public string? KmsKey { get; set; }
 
+    /// <summary>Failed sign-ins to one address from one place before it is locked. Default 5.</summary>
+    [Range(3, 100)]
+    public int MaxLoginFailures { get; set; } = 5;
+
+    /// <summary>How long it is locked then, and how long a failure counts. Default 30 minutes.</summary>
+    [Range(typeof(TimeSpan), "00:01:00", "1.00:00:00")]
+    public TimeSpan LoginLock { get; set; } = TimeSpan.FromMinutes(30);
+
     /// <summary>Where large payloads go.</summary>
     [ValidateObjectMembers]
     public PayloadOptions Payloads { get; set; } = new();

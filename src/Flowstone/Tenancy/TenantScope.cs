@@ -11,14 +11,14 @@ namespace Flowstone.Tenancy;
 public sealed class TenantScope
 {
     internal TenantScope(
-        TenantDatabase database, Database app, SecretSealer secrets, Actor actor, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes)
+        TenantDatabase database, Database app, SecretSealer secrets, LoginAttempts.Limits limits, Actor actor, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes)
     {
         Actor = actor;
         TenantId = database.TenantId;
         var access = new AccessRule(database, actor, clock);
-        Users = new UserRepository(database, access, clock);
+        Users = new UserRepository(database, access, limits, clock);
         Sessions = new SessionRepository(database, access, clock);
-        TwoFactor = new TwoFactor(database, app, access, secrets, clock);
+        TwoFactor = new TwoFactor(database, app, access, secrets, limits, clock);
         ApiKeys = new ApiKeyRepository(database, access, clock);
         Teams = new TeamRepository(database, access, clock);
         Workflows = new WorkflowRepository(database, access, clock);

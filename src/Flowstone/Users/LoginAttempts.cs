@@ -68,16 +68,25 @@ sealed class LoginFailureMapping : IEntityTypeConfiguration<LoginFailure>
 /// </summary>
 static class LoginAttempts
 {
-    // $3 is the user, null if nobody; $4 and $5 the hashes of device and place.
+    /// <param name="Failures">From one place, before it is locked.</param>
+    /// <param name="Lock">How long then; and how long a failure counts.</param>
+    public sealed record Limits(int Failures, TimeSpan Lock)
+    {
+        public static readonly Limits Default = new(5, TimeSpan.FromMinutes(30));
+
+        public static Limits Of(FlowstoneOptions options) => new(options.MaxLoginFailures, options.LoginLock);
+    }
+
+    // $3 is the user, null if nobody; $4 and $5 the hashes of device and place; $7 and $8 the limits. From the third failure on each brings a delay, three times the last.
     const string Take = """
         with known as materialized (select 1 from flowstone.user_devices d where d.tenant_id = $1 and d.user_id = $3 and d.device_hash = $4),
         place as materialized (select case when exists (select from known) then $4 else $5 end as source),
         attempt as (
             insert into flowstone.login_failures as f (tenant_id, account, source, failures, at, retry_at) select $1, $2, place.source, 1, $6, timestamptz 'epoch' from place
             on conflict (tenant_id, account, source) do update
-                  set failures = case when f.at <= $6 - interval '30 minutes' then 1 else f.failures + 1 end, at = $6,
-                      retry_at = case case when f.at <= $6 - interval '30 minutes' then 1 else f.failures + 1 end
-                          when 1 then timestamptz 'epoch' when 2 then timestamptz 'epoch' when 3 then $6 + interval '1 second' when 4 then $6 + interval '3 seconds' else $6 + interval '30 minutes' end
+                  set failures = case when f.at <= $6 - $8 then 1 else f.failures + 1 end, at = $6,
+                      retry_at = case when f.at <= $6 - $8 or f.failures < 2 then timestamptz 'epoch' when f.failures + 1 >= $7 then $6 + $8
+                          else $6 + least(interval '1 second' * power(3, f.failures - 2), $8) end
                 where f.retry_at <= $6
             returning f.source),
         everywhere as (
@@ -107,12 +116,12 @@ static class LoginAttempts
 
     /// <exception cref="TooManyAttemptsException">The password must not be looked at.</exception>
     public static async Task<Attempt> TakeAsync(
-        Database app, Id<Tenant> tenant, byte[] account, Id<User>? user, SignInSource source, DateTimeOffset now, CancellationToken cancellationToken)
+        Database app, Limits limits, Id<Tenant> tenant, byte[] account, Id<User>? user, SignInSource source, DateTimeOffset now, CancellationToken cancellationToken)
     {
         Attempt? attempt = null;
         DateTimeOffset? retryAt = null;
         await app.TransactAsync(tenant.ToString(),
-            [new Statement(Take, P(tenant), P(account), P(user), P(DeviceHash(source)), P(Hash("place", source.Place)), P(now))], row =>
+            [new Statement(Take, P(tenant), P(account), P(user), P(DeviceHash(source)), P(Hash("place", source.Place)), P(now), P(limits.Failures), P(limits.Lock))], row =>
             {
                 retryAt = row.Get<DateTimeOffset?>(3);
                 if (row.GetBoolean(0))
@@ -131,15 +140,15 @@ static class LoginAttempts
         """;
 
     /// <summary>What counts against the user where the source is.</summary>
-    public static async Task<LoginFailures> FailuresAsync(Database app, Id<Tenant> tenant, byte[] account, Id<User> user, SignInSource source, DateTimeOffset now, CancellationToken cancellationToken)
+    public static async Task<LoginFailures> FailuresAsync(Database app, Limits limits, Id<Tenant> tenant, byte[] account, Id<User> user, SignInSource source, DateTimeOffset now, CancellationToken cancellationToken)
     {
         const string Find = $"""
             {Counting}
-            select coalesce(sum(f.failures) filter (where f.source <> ''::bytea and f.at > $6 - interval '30 minutes'), 0)::int, max(f.retry_at) filter (where f.retry_at > $6)
+            select coalesce(sum(f.failures) filter (where f.source <> ''::bytea and f.at > $6 - $7), 0)::int, max(f.retry_at) filter (where f.retry_at > $6)
               from flowstone.login_failures f join counting on counting.source = f.source where f.tenant_id = $1 and f.account = $2
             """;
         LoginFailures? found = null;
-        await app.TransactAsync(tenant.ToString(), [new Statement(Find, P(tenant), P(account), P(user), P(DeviceHash(source)), P(Hash("place", source.Place)), P(now))],
+        await app.TransactAsync(tenant.ToString(), [new Statement(Find, P(tenant), P(account), P(user), P(DeviceHash(source)), P(Hash("place", source.Place)), P(now), P(limits.Lock))],
             row => found = new(row.GetInt32(0), row.Get<DateTimeOffset?>(1)), cancellationToken);
         return found!;
     }

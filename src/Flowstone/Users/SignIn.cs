@@ -34,7 +34,9 @@ public sealed class SignIn
     readonly SecretSealer secrets;
     readonly TimeProvider clock;
 
-    internal SignIn(Database app, SecretSealer secrets, TimeProvider clock) => (this.app, this.secrets, this.clock) = (app, secrets, clock);
+    readonly LoginAttempts.Limits limits;
+
+    internal SignIn(Database app, SecretSealer secrets, LoginAttempts.Limits limits, TimeProvider clock) => (this.app, this.secrets, this.limits, this.clock) = (app, secrets, limits, clock);
 
     /// <summary>What <see cref="NewUser.PasswordHash"/> takes. Slow on purpose.</summary>
     /// <exception cref="InvalidInputException">Too short or too long.</exception>
@@ -57,7 +59,7 @@ public sealed class SignIn
         source ??= new();
         var now = clock.Now();
         var (account, tenant, user) = await FindAccountAsync(email, cancellationToken);
-        var attempt = await LoginAttempts.TakeAsync(app, tenant, account, user, source, now, cancellationToken);
+        var attempt = await LoginAttempts.TakeAsync(app, limits, tenant, account, user, source, now, cancellationToken);
         var verified = Passwords.Verify(attempt.PasswordHash, password);
         if (verified == PasswordVerificationResult.Failed || user is not { } who)
             return null;
@@ -181,7 +183,7 @@ public sealed class SignIn
         var (account, tenant, user) = await FindAccountAsync(who.Email, cancellationToken);
         if (tenant != who.TenantId || user != who.UserId)
             return null;   // the address was changed meanwhile
-        var attempt = await LoginAttempts.TakeAsync(app, tenant, account, user, source, clock.Now(), cancellationToken);
+        var attempt = await LoginAttempts.TakeAsync(app, limits, tenant, account, user, source, clock.Now(), cancellationToken);
         if (Passwords.Verify(attempt.PasswordHash, current) == PasswordVerificationResult.Failed)
             return null;
         if (current == password)

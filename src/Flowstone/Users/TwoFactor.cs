@@ -32,10 +32,11 @@ public sealed class TwoFactor
     readonly Database app;
     readonly AccessRule access;
     readonly SecretSealer secrets;
+    readonly LoginAttempts.Limits limits;
     readonly TimeProvider clock;
 
-    internal TwoFactor(TenantDatabase database, Database app, AccessRule access, SecretSealer secrets, TimeProvider clock)
-        => (this.database, this.app, this.access, this.secrets, this.clock) = (database, app, access, secrets, clock);
+    internal TwoFactor(TenantDatabase database, Database app, AccessRule access, SecretSealer secrets, LoginAttempts.Limits limits, TimeProvider clock)
+        => (this.database, this.app, this.access, this.secrets, this.limits, this.clock) = (database, app, access, secrets, limits, clock);
 
     internal static SealedPlace PlaceOf(Id<Tenant> tenant, Id<User> user) => new(tenant, SecretColumn, user.Value);
 
@@ -179,7 +180,7 @@ public sealed class TwoFactor
 
     // Counted apart from sign-ins: whoever has the session alone can try, and nobody else.
     Task<LoginAttempts.Attempt> TakeAttemptAsync(Id<User> user, CancellationToken cancellationToken)
-        => LoginAttempts.TakeAsync(app, database.TenantId, AccountOf(user), null, new SignInSource("two-factor"), clock.Now(), cancellationToken);
+        => LoginAttempts.TakeAsync(app, limits, database.TenantId, AccountOf(user), null, new SignInSource("two-factor"), clock.Now(), cancellationToken);
 
     static byte[] AccountOf(Id<User> user) => user.Value.ToByteArray();
 

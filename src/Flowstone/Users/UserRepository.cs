@@ -51,7 +51,9 @@ public sealed partial class UserRepository
     readonly AccessRule access;
     readonly TimeProvider clock;
 
-    internal UserRepository(TenantDatabase database, AccessRule access, TimeProvider clock) => (this.database, this.access, this.clock) = (database, access, clock);
+    readonly LoginAttempts.Limits limits;
+
+    internal UserRepository(TenantDatabase database, AccessRule access, LoginAttempts.Limits limits, TimeProvider clock) => (this.database, this.access, this.limits, this.clock) = (database, access, limits, clock);
 
     /// <exception cref="ConflictException">The e-mail address is taken, in this tenant or another.</exception>
     public async Task<User> CreateAsync(NewUser request, CancellationToken cancellationToken = default)
@@ -199,11 +201,11 @@ public sealed partial class UserRepository
     {
         await access.RequireAdministratorAsync(cancellationToken);
         const string Failures = """
-            select coalesce(sum(f.failures) filter (where f.source <> ''::bytea and f.at > $3 - interval '30 minutes'), 0)::int, max(f.retry_at) filter (where f.retry_at > $3)
+            select coalesce(sum(f.failures) filter (where f.source <> ''::bytea and f.at > $3 - $4), 0)::int, max(f.retry_at) filter (where f.retry_at > $3)
               from flowstone.users u left join flowstone.login_failures f on f.tenant_id = u.tenant_id and f.account = flowstone.email_hash(u.email)
              where u.tenant_id = $1 and u.id = $2 group by u.id
             """;
-        return (await database.QueryAsync(Failures, [P(id), P(clock.Now())], row => new LoginFailures(row.GetInt32(0), row.Get<DateTimeOffset?>(1)), cancellationToken)).SingleOrDefault()
+        return (await database.QueryAsync(Failures, [P(id), P(clock.Now()), P(limits.Lock)], row => new LoginFailures(row.GetInt32(0), row.Get<DateTimeOffset?>(1)), cancellationToken)).SingleOrDefault()
             ?? throw new NotFoundException("User", id);
     }
 

@@ -26,7 +26,7 @@ public sealed class TenantPolicyDriftTests(TestDatabase database)
             ("alter function flowstone.find_email security invoker", "flowstone.find_email(text): the function is not as Flowstone made it."),
             ("grant execute on function flowstone.create_partitions to public", "flowstone.create_partitions(timestamp with time zone,timestamp with time zone): the function is not as Flowstone made it."),
             ("create function flowstone.back_door() returns int language sql security definer return 1", "flowstone.back_door(): the function is not as Flowstone made it."),
-            ("grant update on flowstone.master_keys to flowstone_app", "master_keys: flowstone_app does not have exactly the rights to insert, select."),
+            ("grant update on flowstone.master_keys to flowstone_app", "master_keys: flowstone_app does not have exactly the rights to delete, insert, select."),
             ("revoke delete on flowstone.team_members from flowstone_app", "team_members: flowstone_app does not have exactly the rights to delete, insert, select, update."),
         })
         {

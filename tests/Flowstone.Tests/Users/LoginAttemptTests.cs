@@ -18,6 +18,23 @@ public sealed class LoginAttemptTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task How_many_failures_lock_and_for_how_long_is_configured()
+    {
+        var tenant = await database.NewTenantAsync();
+        var user = await tenant.Scope.Users.CreateAsync(new NewUser { Email = $"ada@{tenant.Tenant.Slug}.example", PasswordHash = SignIn.HashPassword(Password) });
+        await using var store = new FlowstoneStore(Microsoft.Extensions.Options.Options.Create(new FlowstoneOptions { ConnectionString = database.AppConnectionString(), MaxLoginFailures = 7, LoginLock = TimeSpan.FromMinutes(10) }), tenant.Clock);
+        foreach (var seconds in new[] { 0, 0, 1, 3, 9, 27, 600 })
+        {
+            Assert.Null(await store.SignIn.WithPasswordAsync(user.Email, "guess"));
+            if (seconds == 0)
+                continue;
+            Assert.Equal(TimeSpan.FromSeconds(seconds), (await Assert.ThrowsAsync<TooManyAttemptsException>(() => store.SignIn.WithPasswordAsync(user.Email, Password))).RetryAfter);
+            tenant.Clock.Advance(TimeSpan.FromSeconds(seconds));
+        }
+        Assert.NotNull(await store.SignIn.WithPasswordAsync(user.Email, Password));
+    }
+
+    [Fact]
     public async Task Of_a_thousand_parallel_guesses_none_is_looked_at_once_the_lock_stands_and_all_that_were_are_counted()
     {
         var (tenant, user, signIn) = await UserAsync();

@@ -16,6 +16,16 @@ public sealed class SessionTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task To_know_a_user_by_a_session_is_one_round_trip()
+    {
+        var tenant = await database.NewTenantAsync();
+        var user = await tenant.Scope.Users.CreateAsync(new NewUser { Email = $"ada@{tenant.Tenant.Slug}.example" });
+        var token = (await tenant.Store.SignIn.OpenAsync(tenant.Id, user.Id)).Token;
+        await tenant.Store.SignIn.FindAsync(token);
+        Assert.Equal(1, await RoundTrips.CountAsync(() => tenant.Store.SignIn.FindAsync(token)));
+    }
+
+    [Fact]
     public async Task A_session_ends_when_it_is_not_used_and_its_use_is_written_once_a_minute()
     {
         var (tenant, user, signIn) = await UserAsync();

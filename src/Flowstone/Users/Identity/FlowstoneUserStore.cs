@@ -243,7 +243,7 @@ sealed class FlowstoneUserStore(FlowstoneStore store, TimeProvider clock, IHttpC
     /// <summary>Counts an attempt to sign in, from where the request comes.</summary>
     /// <exception cref="TooManyAttemptsException">The password, or the code, must not be looked at.</exception>
     public Task<LoginAttempts.Attempt> TakeAttemptAsync(FlowstoneUser user, CancellationToken cancellationToken)
-        => LoginAttempts.TakeAsync(app, user.TenantId!.Value, user.Account, user.Id, SignInDevice.Source(http.HttpContext), clock.Now(), cancellationToken);
+        => LoginAttempts.TakeAsync(app, store.Limits, user.TenantId!.Value, user.Account, user.Id, SignInDevice.Source(http.HttpContext), clock.Now(), cancellationToken);
 
     /// <summary>After the right password that a code must follow: the attempt was none, and what failed before still counts.</summary>
     public Task UncountAttemptAsync(FlowstoneUser user, LoginAttempts.Attempt attempt, CancellationToken cancellationToken)
@@ -271,7 +271,7 @@ sealed class FlowstoneUserStore(FlowstoneStore store, TimeProvider clock, IHttpC
     public async Task<int> GetAccessFailedCountAsync(FlowstoneUser user, CancellationToken cancellationToken) => (await FailuresAsync(user, cancellationToken)).Failures;
 
     Task<LoginFailures> FailuresAsync(FlowstoneUser user, CancellationToken cancellationToken)
-        => LoginAttempts.FailuresAsync(app, user.TenantId!.Value, user.Account, user.Id!.Value, SignInDevice.Source(http.HttpContext), clock.Now(), cancellationToken);
+        => LoginAttempts.FailuresAsync(app, store.Limits, user.TenantId!.Value, user.Account, user.Id!.Value, SignInDevice.Source(http.HttpContext), clock.Now(), cancellationToken);
 
     public async Task<int> IncrementAccessFailedCountAsync(FlowstoneUser user, CancellationToken cancellationToken)
     {
