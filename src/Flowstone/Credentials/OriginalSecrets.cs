@@ -48,8 +48,9 @@ sealed class OriginalSecrets(string encryptionKey, string? salt = null) : IDispo
         var tag = Bytes(layout, "tag", tagHex);
         if (tag.Length != TagLength)   // a shorter one would be guessed sooner
             throw CredentialSealException.OfOriginal(layout, $"does not open: its tag has {tag.Length} bytes.");
+        var cipher = Bytes(layout, "cipher", cipherHex);
 
-        var secret = AnyNonceGcm.Open(key.Value, nonce, Bytes(layout, "cipher", cipherHex), tag)
+        var secret = AnyNonceGcm.Open(key.Value, nonce, cipher, tag)
             ?? throw CredentialSealException.OfOriginal(layout, "does not open: it was changed, or sealed with another key or salt.");
         try
         {

@@ -1,5 +1,5 @@
-using System.Numerics;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using System.Security.Cryptography;
 
 namespace Flowstone.Credentials;
@@ -7,7 +7,8 @@ namespace Flowstone.Credentials;
 /// <summary>scrypt (RFC 7914), which .NET has not, for keys of others' making.</summary>
 static class Scrypt
 {
-    const int Words = 16;   // of a block of Salsa20
+    // Of each block of 16 words the diagonals lie side by side while it is mixed: Salsa20 then works on four words at a time, and nothing else minds their order.
+    static ReadOnlySpan<byte> Diagonals => [0, 5, 10, 15, 4, 9, 14, 3, 8, 13, 2, 7, 12, 1, 6, 11];
 
     /// <param name="cost">N: a power of two.</param>
     /// <param name="blocks">r: takes 128 · N · r bytes of memory.</param>
@@ -15,13 +16,13 @@ static class Scrypt
     public static byte[] Derive(byte[] password, byte[] salt, int cost, int blocks, int lanes, int length)
     {
         var state = Rfc2898DeriveBytes.Pbkdf2(password, salt, 1, HashAlgorithmName.SHA256, lanes * 128 * blocks);
-        var table = new uint[cost * blocks * 2 * Words];
+        var table = new Vector128<uint>[cost * 8 * blocks];
         try
         {
             // Little-endian, as is every processor that .NET runs on but one.
             var words = MemoryMarshal.Cast<byte, uint>(state.AsSpan());
             for (var lane = 0; lane < lanes; lane++)
-                Mix(words.Slice(lane * blocks * 2 * Words, blocks * 2 * Words), table, cost);
+                Mix(words.Slice(lane * 32 * blocks, 32 * blocks), table, cost);
             return Rfc2898DeriveBytes.Pbkdf2(password, state, 1, HashAlgorithmName.SHA256, length);
         }
         finally
@@ -32,9 +33,12 @@ static class Scrypt
     }
 
     // The RFC's scryptROMix.
-    static void Mix(Span<uint> x, Span<uint> table, int cost)
+    static void Mix(Span<uint> words, Span<Vector128<uint>> table, int cost)
     {
-        Span<uint> y = new uint[x.Length];
+        Span<Vector128<uint>> x = new Vector128<uint>[words.Length / 4], y = new Vector128<uint>[words.Length / 4];
+        var ordered = MemoryMarshal.Cast<Vector128<uint>, uint>(x);
+        for (var i = 0; i < words.Length; i++)
+            ordered[i] = words[(i & ~15) + Diagonals[i & 15]];
         for (var i = 0; i < cost; i++)
         {
             x.CopyTo(table.Slice(i * x.Length, x.Length));
@@ -42,57 +46,39 @@ static class Scrypt
         }
         for (var i = 0; i < cost; i++)
         {
-            Xor(x, table.Slice((int)(x[^Words] & (uint)(cost - 1)) * x.Length, x.Length));
+            var other = table.Slice((int)(x[^4].ToScalar() & (uint)(cost - 1)) * x.Length, x.Length);
+            for (var at = 0; at < x.Length; at++)
+                x[at] ^= other[at];
             MixBlocks(x, y);
         }
+        for (var i = 0; i < words.Length; i++)
+            words[(i & ~15) + Diagonals[i & 15]] = ordered[i];
+        x.Clear();
         y.Clear();
     }
 
     // The RFC's scryptBlockMix: of the results, those with even numbers come first.
-    static void MixBlocks(Span<uint> x, Span<uint> y)
+    static void MixBlocks(Span<Vector128<uint>> x, Span<Vector128<uint>> y)
     {
-        Span<uint> block = stackalloc uint[Words];
-        x[^Words..].CopyTo(block);
-        for (var i = 0; i < x.Length / Words; i++)
+        var (a, b, c, d) = (x[^4], x[^3], x[^2], x[^1]);
+        for (var i = 0; i < x.Length; i += 4)
         {
-            Xor(block, x.Slice(i * Words, Words));
-            Salsa(block);
-            block.CopyTo(y[((i / 2 * Words) + (i % 2 * x.Length / 2))..]);
+            (a, b, c, d) = (a ^ x[i], b ^ x[i + 1], c ^ x[i + 2], d ^ x[i + 3]);
+            var (a0, b0, c0, d0) = (a, b, c, d);
+            for (var round = 0; round < 8; round++)   // Salsa20/8: columns, rows, and so on
+            {
+                b ^= Rotate(a + d, 7);
+                c ^= Rotate(b + a, 9);
+                d ^= Rotate(c + b, 13);
+                a ^= Rotate(d + c, 18);
+                (b, c, d) = (Vector128.Shuffle(d, Vector128.Create(1u, 2, 3, 0)), Vector128.Shuffle(c, Vector128.Create(2u, 3, 0, 1)), Vector128.Shuffle(b, Vector128.Create(3u, 0, 1, 2)));
+            }
+            (a, b, c, d) = (a + a0, b + b0, c + c0, d + d0);
+            var to = (i / 8 * 4) + (i % 8 == 0 ? 0 : x.Length / 2);
+            (y[to], y[to + 1], y[to + 2], y[to + 3]) = (a, b, c, d);
         }
         y.CopyTo(x);
     }
 
-    // Salsa20/8.
-    static void Salsa(Span<uint> block)
-    {
-        Span<uint> x = stackalloc uint[Words];
-        block.CopyTo(x);
-        for (var i = 0; i < 4; i++)
-        {
-            Quarter(ref x[0], ref x[4], ref x[8], ref x[12]);
-            Quarter(ref x[5], ref x[9], ref x[13], ref x[1]);
-            Quarter(ref x[10], ref x[14], ref x[2], ref x[6]);
-            Quarter(ref x[15], ref x[3], ref x[7], ref x[11]);
-            Quarter(ref x[0], ref x[1], ref x[2], ref x[3]);
-            Quarter(ref x[5], ref x[6], ref x[7], ref x[4]);
-            Quarter(ref x[10], ref x[11], ref x[8], ref x[9]);
-            Quarter(ref x[15], ref x[12], ref x[13], ref x[14]);
-        }
-        for (var i = 0; i < Words; i++)
-            block[i] += x[i];
-    }
-
-    static void Quarter(ref uint a, ref uint b, ref uint c, ref uint d)
-    {
-        b ^= BitOperations.RotateLeft(a + d, 7);
-        c ^= BitOperations.RotateLeft(b + a, 9);
-        d ^= BitOperations.RotateLeft(c + b, 13);
-        a ^= BitOperations.RotateLeft(d + c, 18);
-    }
-
-    static void Xor(Span<uint> into, ReadOnlySpan<uint> with)
-    {
-        for (var i = 0; i < into.Length; i++)
-            into[i] ^= with[i];
-    }
+    static Vector128<uint> Rotate(Vector128<uint> words, int bits) => words << bits | words >>> (32 - bits);
 }

@@ -36,7 +36,7 @@ public sealed class OriginalSecretsTests
                 return [iv, cipher, aes.getAuthTag()].map(b => b.toString('hex'));
             };
             const secrets = [{}, { apiKey: 'sk_live_1' }, { 'schlüssel 🔑': '漢字 \u0000 "\\' , deep: [1.5, null, { a: [] }] }, { large: 'ä'.repeat(30000) }, { large: 'x'.repeat(60001) }];
-            const keys = ['', 'short', 'exactly-thirty-two-bytes-of-key!', 'k'.repeat(80), 'k'.repeat(32) + 'ü🔑', 'schlüssel 🔑'];
+            const keys = ['', 'exactly-thirty-two-bytes-of-key!', 'k'.repeat(32) + 'ü🔑', 'schlüssel 🔑'];
             const sealed = [];
             for (const key of keys) {
                 const scrypted = c.scryptSync(key, 'salt', 32);
@@ -56,7 +56,7 @@ public sealed class OriginalSecretsTests
             """;
         var sealedByNode = JsonSerializer.Deserialize<SealedByNode[]>(await NodeAsync(Script), JsonSerializerOptions.Web)!;
 
-        Assert.Equal(5 * 5 + 6 * 5 * 2, sealedByNode.Length);   // the last key has no first layout
+        Assert.Equal((3 * 5) + (4 * 5 * 2), sealedByNode.Length);   // the last key has no first layout
         foreach (var ofKey in sealedByNode.GroupBy(s => s.Key))
         {
             using var secrets = new OriginalSecrets(ofKey.Key);
