@@ -13,4 +13,7 @@ public sealed class CredentialSealException : FlowstoneException
 
     internal static CredentialSealException OfKey(DataKeyPlace key, string why, Exception? cause = null)
         => new($"The data key {key.Id} of tenant {key.TenantId} {why}", cause);
+
+    // Without a cause: a parser's message quotes what it read.
+    internal static CredentialSealException OfOriginal(string layout, string why) => new($"The secret of the original system, in its layout {layout}, {why}");
 }
