@@ -64,7 +64,7 @@ static class KeysCommand
             if (arguments.GetValue(StoreOptions.Json))
                 Output.Json(report.Values);
             foreach (var values in arguments.GetValue(StoreOptions.Json) ? [] : report.Values)
-                Output.Line($"{tenants[values.TenantId],-24}  {values.Column,-28}  {values.KeyId}  {values.Values,9:N0}{(values.Current ? "" : "  behind: flowstone keys rotate --resume")}");
+                Output.Line($"{tenants[values.TenantId],-24}  {values.Column,-28}  {values.KeyId}  {values.Values,9:N0}  {values.Key switch { DataKeyState.Current => "", DataKeyState.Retired => "behind: flowstone keys rotate --resume", DataKeyState.Destroyed => "lost: the key was destroyed", _ => "broken: there is no such key" }}".TrimEnd());
             Output.Note(report.Behind == 0 ? "Nothing is left on older keys." : $"{report.Behind:N0} values are left on older keys.");
             return report.Behind == 0 ? 0 : 1;
         }, cancellationToken));

@@ -45,7 +45,6 @@ public sealed class FlowstoneStore : IAsyncDisposable
         news = new QueueNews(source, lanes, clock);
         writes = new GroupCommit(new Database(this.writing, TenantPolicies.AppRole), clock, writers, news.Add);
         Tenants = new TenantDirectory(app, worker, clock);
-        
         ApiKeys = new ApiKeys(app, clock);
         SignInSweep = new SignInSweep(app, Tenants, clock);
         var masters = new MasterKeys(app, keys, clock);

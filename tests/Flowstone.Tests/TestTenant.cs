@@ -15,8 +15,6 @@ public sealed class TestTenant
     TestTenant(FlowstoneStore store, ManualClock clock, Tenant tenant)
         => (this.store, Clock, Tenant, Scope) = (store, clock, tenant, store.Tenant(tenant.Id, Actor.System("test")));
 
-    public static string MasterKey => TestKeys.Text;
-
     public ManualClock Clock { get; }
     public Tenant Tenant { get; }
     public TenantScope Scope { get; }
@@ -64,10 +62,7 @@ public sealed class TestTenant
     }
 
     /// <summary>What this tenant's store would find after another process had opened the database.</summary>
-    internal TestTenant InAnotherProcess(NpgsqlDataSource source, PayloadSettings? settings = null) => new(new FlowstoneStore(source, Clock, settings, keys: TestKeys.Ring), Clock, Tenant);
-
-    /// <summary>What a process with other master keys would find.</summary>
-    internal TestTenant With(NpgsqlDataSource source, IKeyRing keys) => new(new FlowstoneStore(source, Clock, null, keys: keys), Clock, Tenant);
+    internal TestTenant InAnotherProcess(NpgsqlDataSource source, PayloadSettings? settings = null, IKeyRing? keys = null) => new(new FlowstoneStore(source, Clock, settings, keys: keys ?? TestKeys.Ring), Clock, Tenant);
 
     public static PayloadBody Json(string text) => new(System.Text.Encoding.UTF8.GetBytes(text));
 }

@@ -1,5 +1,6 @@
 using Flowstone.Tenancy;
 using Flowstone.Users;
+using Flowstone.Users.Identity;
 using Microsoft.AspNetCore.Http.HttpResults;
 
 namespace Flowstone.Server.Auth;
@@ -50,7 +51,7 @@ static class AuthEndpoints
     static async Task<Ok<LoginResponse>> Login(LoginRequest request, HttpContext context, FlowstoneStore store, LoginThrottle throttle, CancellationToken cancellationToken)
     {
         throttle.Check(context);
-        var source = SessionToken.Source(context);
+        var source = SignInDevice.Source(context);
         if (request.Device is { } device)
             source = source with { Device = device };
         return await AnswerAsync(context, store, await store.SignIn.WithPasswordAsync(request.Email, request.Password, source, request.Code, cancellationToken), cancellationToken);
@@ -83,7 +84,7 @@ static class AuthEndpoints
     {
         throttle.Check(context);
         var who = await store.SignIn.FindAsync(SessionToken.Find(context.Request)!, cancellationToken) ?? throw ErrorResponses.SignInFailed();
-        var session = await store.SignIn.ChangePasswordAsync(who, request.Current, request.Password, SessionToken.Source(context), cancellationToken)
+        var session = await store.SignIn.ChangePasswordAsync(who, request.Current, request.Password, SignInDevice.Source(context), cancellationToken)
             ?? throw new InvalidInputException("current", "is not the password.");
         return await AnswerAsync(context, store, session, cancellationToken);
     }

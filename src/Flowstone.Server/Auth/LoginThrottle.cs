@@ -1,5 +1,6 @@
 using System.Threading.RateLimiting;
 using Flowstone.Users;
+using Flowstone.Users.Identity;
 
 namespace Flowstone.Server.Auth;
 
@@ -15,7 +16,7 @@ sealed class LoginThrottle : IDisposable
     /// <exception cref="TooManyAttemptsException">Not even the right password is looked at.</exception>
     public void Check(HttpContext context)
     {
-        using var attempt = limiter.AttemptAcquire(SessionToken.Source(context).Place);
+        using var attempt = limiter.AttemptAcquire(SignInDevice.Source(context).Place);
         if (!attempt.IsAcquired)
             throw new TooManyAttemptsException(TimeSpan.FromMinutes(1));
     }

@@ -1,4 +1,5 @@
 using Flowstone.Users;
+using Flowstone.Users.Identity;
 
 namespace Flowstone.Server.Auth;
 
@@ -6,7 +7,6 @@ namespace Flowstone.Server.Auth;
 static class SessionToken
 {
     const string Cookie = "flowstone_session";
-    const string Device = "flowstone_device";
     const string Bearer = "Bearer ";
 
     /// <summary>A bearer token rules: where there is one, right or wrong, the cookie is not looked at.</summary>
@@ -22,25 +22,12 @@ static class SessionToken
 
     public static bool HasCookie(HttpRequest request) => request.Cookies.ContainsKey(Cookie);
 
-    /// <summary>Where a sign-in comes from. The device's cookie outlives sessions: it keeps others' wrong passwords from locking the user out.</summary>
-    public static SignInSource Source(HttpContext context)
-        => new(context.Connection.RemoteIpAddress?.ToString(), context.Request.Headers.UserAgent.ToString() is { Length: > 0 } agent ? agent : null, context.Request.Cookies[Device]);
-
     /// <summary>Has the browser keep the session, and the device for a year.</summary>
     public static void SetCookies(HttpContext context, NewSession session)
     {
-        context.Response.Cookies.Append(Cookie, session.Token, Options(context, session.ExpiresAt));
-        context.Response.Cookies.Append(Device, session.Device, Options(context, session.ExpiresAt + TimeSpan.FromDays(358)));
+        context.Response.Cookies.Append(Cookie, session.Token, SignInDevice.Options(context, session.ExpiresAt));
+        SignInDevice.Keep(context, session.Device, session.ExpiresAt - SignIn.SessionLength);
     }
 
-    public static void DeleteCookie(HttpContext context) => context.Response.Cookies.Delete(Cookie, Options(context, null));
-
-    static CookieOptions Options(HttpContext context, DateTimeOffset? expires) => new()
-    {
-        HttpOnly = true,
-        SameSite = SameSiteMode.Strict,
-        Secure = context.Request.IsHttps,
-        Path = "/",
-        Expires = expires,
-    };
+    public static void DeleteCookie(HttpContext context) => context.Response.Cookies.Delete(Cookie, SignInDevice.Options(context, null));
 }

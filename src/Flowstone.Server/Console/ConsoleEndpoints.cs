@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using Flowstone.Executions;
 using Flowstone.Server.Auth;
 using Flowstone.Users;
+using Flowstone.Users.Identity;
 using Microsoft.AspNetCore.Antiforgery;
 using Microsoft.AspNetCore.Components;
 using Microsoft.AspNetCore.Http.HttpResults;
@@ -38,7 +39,7 @@ static class ConsoleEndpoints
             return Page<SignInPage>(new { });
         if (links.Redeem(code) is not { } user)
             return Page<SignInPage>(new { Error = "This link was used before, or is older than ten minutes. Sign in with your password, or make a new link." });
-        SessionToken.SetCookies(context, await store.SignIn.OpenAsync(user.Tenant, user.User, SessionToken.Source(context), cancellationToken));
+        SessionToken.SetCookies(context, await store.SignIn.OpenAsync(user.Tenant, user.User, SignInDevice.Source(context), cancellationToken));
         return TypedResults.LocalRedirect("/");
     }
 
@@ -48,7 +49,7 @@ static class ConsoleEndpoints
         try
         {
             throttle.Check(context);
-            SessionToken.SetCookies(context, await store.SignIn.WithPasswordAsync(email ?? "", password ?? "", SessionToken.Source(context), code, cancellationToken) ?? throw ErrorResponses.SignInFailed());
+            SessionToken.SetCookies(context, await store.SignIn.WithPasswordAsync(email ?? "", password ?? "", SignInDevice.Source(context), code, cancellationToken) ?? throw ErrorResponses.SignInFailed());
             return TypedResults.LocalRedirect("/");
         }
         catch (Exception error) when (error is RequestRefusedException or TooManyAttemptsException or CodeRequiredException)

@@ -272,6 +272,15 @@ public sealed partial class CredentialRepository
             [P(found.ToArray()), P(now), P(found.Select(_ => Id<AuditEntry>.New(clock).Value).ToArray()), P(access.Actor.UserId), P(Text.Fit(access.Actor.Name, AuditEntry.MaxActorLength))], cancellationToken);
     }
 
+    /// <summary>Those for which <see cref="DeactivateExpiredAsync"/> has something to do: asked for many at once.</summary>
+    internal static async Task<IReadOnlyList<Id<Tenant>>> TenantsWithExpiredAsync(Database app, Id<Tenant>[] among, DateTimeOffset now, CancellationToken cancellationToken)
+    {
+        const string Find = "select distinct tenant_id from flowstone.credentials where tenant_id = any($1) and active and expires_at <= $2";
+        var found = new List<Id<Tenant>>();
+        await app.TransactAsync(string.Join(',', among), [new Statement(Find, P(Array.ConvertAll(among, id => id.Value)), P(now))], row => found.Add(new(row.GetGuid(0))), cancellationToken);
+        return found;
+    }
+
     async Task RequireToKnowAsync(Id<Credential> id, CancellationToken cancellationToken) => _ = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Credential", id);
 
     async Task StoreAsync(Id<CredentialVersion> version, byte[] plain, Func<byte[], (string Sql, NpgsqlParameter[] Parameters), Task<int[]>> store, CancellationToken cancellationToken)

@@ -19,10 +19,10 @@ sealed record DataKeyLimits(long Uses = 1L << 31, int BlockOfUses = 1 << 20, int
 /// <summary>The tenants' data keys: which one seals now, and which one opens a value.</summary>
 sealed class DataKeys : IDisposable
 {
-    /// <summary>In a statement that stores what was sealed with the key $5: held for share, so that whoever retires it comes before this, or after it is stored and finds it.</summary>
-    public const string StillCurrent = "exists (select from flowstone.data_keys k where k.tenant_id = $1 and k.id = $5 and k.retired_at is null and k.destroyed_at is null for share)";
-
-    /// <summary>The same as a statement of its own, which refuses the rest of the transaction: seal anew then.</summary>
+    /// <summary>
+    /// Goes before the statement that stores what was sealed with the key. Held for share, so that whoever retires it comes before this, which then refuses the transaction,
+    /// or after it is stored, and finds it.
+    /// </summary>
     public static (string Sql, NpgsqlParameter[] Parameters) Guard(Id<DataKey> key)
         => ("select 1 / count(*) from (select from flowstone.data_keys k where k.tenant_id = $1 and k.id = $2 and k.retired_at is null and k.destroyed_at is null for share) k", [P(key)]);
 

@@ -1,9 +1,8 @@
+using System.Security.Cryptography;
 using Flowstone.Audit;
 using Flowstone.Data;
 using Flowstone.Tenancy;
 using Microsoft.EntityFrameworkCore;
-using Microsoft.EntityFrameworkCore.Infrastructure;
-using Microsoft.EntityFrameworkCore.Metadata;
 using static Flowstone.Data.Sql;
 
 namespace Flowstone.Credentials;
@@ -15,15 +14,29 @@ public sealed record RotationPace(int BatchSize = 200, TimeSpan Pause = default)
 
 /// <summary>Values of one column of one tenant that are sealed with one data key.</summary>
 /// <param name="Column">Table and column.</param>
-/// <param name="Current">Whether that is the key which seals now.</param>
-public sealed record SealedValues(Id<Tenant> TenantId, string Column, Id<DataKey> KeyId, bool Current, long Values);
+public sealed record SealedValues(Id<Tenant> TenantId, string Column, Id<DataKey> KeyId, DataKeyState Key, long Values);
+
+public enum DataKeyState
+{
+    /// <summary>It seals.</summary>
+    Current,
+
+    /// <summary>It only opens: a rotation has not come here yet.</summary>
+    Retired,
+
+    /// <summary>What it sealed is lost, as somebody wanted.</summary>
+    Destroyed,
+
+    /// <summary>The tenant has no such key: the value was changed.</summary>
+    Unknown,
+}
 
 /// <param name="Keys">All data keys that are not destroyed.</param>
 /// <param name="Values">What is sealed, by tenant, column and key.</param>
 public sealed record KeyReport(IReadOnlyList<DataKey> Keys, IReadOnlyList<SealedValues> Values)
 {
-    /// <summary>Values that are sealed with a key which does not seal any more.</summary>
-    public long Behind => Values.Where(v => !v.Current).Sum(v => v.Values);
+    /// <summary>Values that are sealed with neither a key which seals now, nor one that was destroyed.</summary>
+    public long Behind => Values.Where(v => v.Key is DataKeyState.Retired or DataKeyState.Unknown).Sum(v => v.Values);
 }
 
 /// <summary>
@@ -38,14 +51,9 @@ public sealed class KeyRotation
     readonly MasterKeys masters;
     readonly SecretSealer secrets;
     readonly TimeProvider clock;
-    readonly IReadOnlyList<SealedColumn> columns;
 
     internal KeyRotation(Database app, TenantDirectory tenants, IKeyRing? ring, MasterKeys masters, SecretSealer secrets, TimeProvider clock)
-    {
-        (this.app, this.tenants, this.ring, this.masters, this.secrets, this.clock) = (app, tenants, ring, masters, secrets, clock);
-        using var db = new FlowstoneDb(FlowstoneDbOptions.CreateWithoutDatabase(), default);
-        columns = [.. SealedColumns.Of(db.GetService<IDesignTimeModel>().Model)];
-    }
+        => (this.app, this.tenants, this.ring, this.masters, this.secrets, this.clock) = (app, tenants, ring, masters, secrets, clock);
 
     /// <summary>Wraps all data keys with the current master key: at once, however many values they seal. Afterwards no older master key is needed for them.</summary>
     /// <returns>How many were wrapped anew.</returns>
@@ -68,7 +76,7 @@ public sealed class KeyRotation
                 var place = new DataKeyPlace(tenant.Id, id);
                 var key = await keys.UnwrapAsync(master, place, wrapped, cancellationToken);
                 var anew = await keys.WrapAsync(place, key, cancellationToken);
-                System.Security.Cryptography.CryptographicOperations.ZeroMemory(key);
+                CryptographicOperations.ZeroMemory(key);
                 done += (await app.TransactAsync($"{tenant.Id}", [new(Rewrap, P(tenant.Id), P(id), P(current), P(anew), P(wrapped))], read: null, cancellationToken))[0];
             }
         }
@@ -85,7 +93,7 @@ public sealed class KeyRotation
     /// <param name="only">One tenant; null is all.</param>
     /// <param name="progress">Told how many values were sealed anew, after each batch.</param>
     /// <returns>How many values were sealed anew.</returns>
-    /// <exception cref="CredentialSealException">A value does not open: it is left as it is, and the rest of its tenant too.</exception>
+    /// <exception cref="CredentialSealException">A value does not open: it is left as it is. All others were sealed anew.</exception>
     public async Task<long> RotateAsync(Id<Tenant>? only = null, RotationPace? pace = null, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
     {
         // Waits for those who are just storing what they sealed with it: they hold the key for share.
@@ -108,13 +116,14 @@ public sealed class KeyRotation
         if (pace.BatchSize is < 1 or > 1000)
             throw new InvalidInputException("batchSize", "must be 1 to 1,000.");
         var done = 0L;
+        var broken = new List<CredentialSealException>();
         foreach (var tenant in await TenantsAsync(only, cancellationToken))
-            foreach (var column in columns)
+            foreach (var column in SealedColumns.All)
             {
                 Guid? next = Guid.Empty;
                 while (next is { } from)
                 {
-                    (next, var sealedAnew) = await ResealBatchAsync(tenant, column, from, pace.BatchSize, cancellationToken);
+                    (next, var sealedAnew) = await ResealBatchAsync(tenant, column, from, pace.BatchSize, broken, cancellationToken);
                     done += sealedAnew;
                     if (sealedAnew > 0)
                         progress?.Report(done);
@@ -122,11 +131,11 @@ public sealed class KeyRotation
                         await Task.Delay(pace.Pause, clock, cancellationToken);
                 }
             }
-        return done;
+        return broken.Count == 0 ? done : throw broken[0];
     }
 
     /// <returns>Where the next batch begins; null at the end.</returns>
-    async Task<(Guid? Last, int Sealed)> ResealBatchAsync(Id<Tenant> tenant, SealedColumn column, Guid after, int size, CancellationToken cancellationToken)
+    async Task<(Guid? Last, int Sealed)> ResealBatchAsync(Id<Tenant> tenant, SealedColumn column, Guid after, int size, List<CredentialSealException> broken, CancellationToken cancellationToken)
     {
         var key = column.Key[0];
         var rows = new List<(Guid Id, byte[] Value)>();
@@ -134,36 +143,51 @@ public sealed class KeyRotation
         [
             new($"""
                 select v.{key}, v.{column.Column} from flowstone.{column.Table} v
-                 where v.tenant_id = $1 and v.{key} > $2 and v.{column.Column} is not null and substring(v.{column.Column} from 2 for 16) not in (
-                       select uuid_send(k.id) from flowstone.data_keys k where k.tenant_id = $1 and k.retired_at is null and k.destroyed_at is null)
+                 where v.tenant_id = $1 and v.{key} > $2 and substring(v.{column.Column} from 2 for 16) in (
+                       select uuid_send(k.id) from flowstone.data_keys k where k.tenant_id = $1 and k.retired_at is not null and k.destroyed_at is null)
                  order by v.{key} limit $3
                 """, P(tenant), P(after), P(size)),
         ], row => rows.Add((row.GetGuid(0), row.GetFieldValue<byte[]>(1))), cancellationToken);
         if (rows.Count == 0)
             return (null, 0);
-        var anew = new byte[rows.Count][];
+        var anew = new List<(Guid Id, byte[] Old, byte[] New)>();
         Id<DataKey> current;
         using (var sealing = await secrets.Keys.CurrentAsync(tenant, rows.Count, cancellationToken))
         {
             current = sealing.Id;
-            for (var i = 0; i < rows.Count; i++)
+            foreach (var (id, value) in rows)
             {
-                var place = new SealedPlace(tenant, column.Name, rows[i].Id);
-                var plain = await secrets.OpenAsync(place, rows[i].Value, cancellationToken);
-                anew[i] = Seal.Close(sealing, place, plain);
-                System.Security.Cryptography.CryptographicOperations.ZeroMemory(plain);
+                var place = new SealedPlace(tenant, column.Name, id);
+                try
+                {
+                    var plain = await secrets.OpenAsync(place, value, cancellationToken);
+                    anew.Add((id, value, Seal.Close(sealing, place, plain)));
+                    CryptographicOperations.ZeroMemory(plain);
+                }
+                catch (CredentialSealException error)
+                {
+                    broken.Add(error);
+                }
             }
         }
-        var changed = (await app.TransactAsync($"{tenant}",
-        [
-            new($"""
-                update flowstone.{column.Table} v set {column.Column} = n.anew from unnest($2, $3, $4) n (id, old, anew)
-                 where v.tenant_id = $1 and v.{key} = n.id and v.{column.Column} = n.old and {DataKeys.StillCurrent}
-                """, P(tenant), P(rows.ConvertAll(row => row.Id).ToArray()), P(rows.ConvertAll(row => row.Value).ToArray()), P(anew), P(current)),
-        ], read: null, cancellationToken))[0];
-        if (changed == 0)
-            secrets.Keys.Forget(new(tenant, current));   // another process has retired it, or changed them all
-        return (rows[^1].Id, changed);
+        var (guard, parameters) = DataKeys.Guard(current);
+        try
+        {
+            var changed = await app.TransactAsync($"{tenant}",
+            [
+                new(guard, [P(tenant), .. parameters]),
+                new($"""
+                    update flowstone.{column.Table} v set {column.Column} = n.anew from unnest($2, $3, $4) n (id, old, anew)
+                     where v.tenant_id = $1 and v.{key} = n.id and v.{column.Column} = n.old
+                    """, P(tenant), P(anew.ConvertAll(row => row.Id).ToArray()), P(anew.ConvertAll(row => row.Old).ToArray()), P(anew.ConvertAll(row => row.New).ToArray())),
+            ], read: null, cancellationToken);
+            return (rows[^1].Id, changed[1]);
+        }
+        catch (ConflictException error) when (PostgresErrors.IsRefusal(error))
+        {
+            secrets.Keys.Forget(new(tenant, current));   // another process has retired it: once more, with the next
+            return (after, 0);
+        }
     }
 
     /// <summary>Which keys there are, and what they seal: proves that nothing is left on an older one.</summary>
@@ -173,16 +197,23 @@ public sealed class KeyRotation
         var (keys, values) = (new List<DataKey>(), new List<SealedValues>());
         foreach (var tenant in await TenantsAsync(only, cancellationToken))
         {
-            await using (var db = new FlowstoneDb(FlowstoneDbOptions.For(app.Source), tenant))
-                keys.AddRange(await db.Set<DataKey>().Where(k => k.DestroyedAt == null).OrderBy(k => k.Id).ToListAsync(cancellationToken));
-            foreach (var column in columns)
+            await using var db = new FlowstoneDb(FlowstoneDbOptions.For(app.Source), tenant);
+            var own = await db.Set<DataKey>().OrderBy(k => k.Id).ToDictionaryAsync(k => k.Id, cancellationToken);
+            keys.AddRange(own.Values.Where(k => k.DestroyedAt is null));
+            foreach (var column in SealedColumns.All)
                 await app.TransactAsync($"{tenant}",
                 [
                     new($"""
-                        select encode(substring(v.{column.Column} from 2 for 16), 'hex')::uuid as key_id, count(*) from flowstone.{column.Table} v
-                         where v.tenant_id = $1 and v.{column.Column} is not null and octet_length(v.{column.Column}) >= 17 group by 1 order by 1
+                        select case when octet_length(v.{column.Column}) >= 17 then encode(substring(v.{column.Column} from 2 for 16), 'hex')::uuid end as key_id, count(*) from flowstone.{column.Table} v
+                         where v.tenant_id = $1 and v.{column.Column} is not null group by 1 order by 1
                         """, P(tenant)),
-                ], row => values.Add(new(tenant, column.Name, new(row.GetGuid(0)), keys.Exists(k => k.TenantId == tenant && k.Id.Value == row.GetGuid(0) && k.RetiredAt is null), row.GetInt64(1))), cancellationToken);
+                ], row =>
+                {
+                    var id = new Id<DataKey>(row.Get<Guid>(0));
+                    var state = !own.TryGetValue(id, out var key) ? DataKeyState.Unknown
+                        : key.DestroyedAt is not null ? DataKeyState.Destroyed : key.RetiredAt is not null ? DataKeyState.Retired : DataKeyState.Current;
+                    values.Add(new(tenant, column.Name, id, state, row.GetInt64(1)));
+                }, cancellationToken);
         }
         return new KeyReport(keys, values);
     }

@@ -1,4 +1,6 @@
+using Flowstone.Data;
 using Microsoft.EntityFrameworkCore;
+using Microsoft.EntityFrameworkCore.Infrastructure;
 using Microsoft.EntityFrameworkCore.Metadata;
 using Microsoft.EntityFrameworkCore.Metadata.Builders;
 
@@ -16,6 +18,14 @@ sealed record SealedColumn(string Table, string Column, IReadOnlyList<string> Ke
 static class SealedColumns
 {
     const string Annotation = "Flowstone:Sealed";
+
+    static readonly Lazy<IReadOnlyList<SealedColumn>> all = new(() =>
+    {
+        using var db = new FlowstoneDb(FlowstoneDbOptions.CreateWithoutDatabase(), default);
+        return [.. Of(db.GetService<IDesignTimeModel>().Model)];
+    });
+
+    public static IReadOnlyList<SealedColumn> All => all.Value;
 
     /// <summary>Every value in this column is one of <see cref="SecretSealer"/>'s.</summary>
     public static void IsSealed(this PropertyBuilder<byte[]> property) => property.HasAnnotation(Annotation, true);

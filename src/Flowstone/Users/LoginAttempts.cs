@@ -77,7 +77,7 @@ static class LoginAttempts
         public static Limits Of(FlowstoneOptions options) => new(options.MaxLoginFailures, options.LoginLock);
     }
 
-    // $3 is the user, null if nobody; $4 and $5 the hashes of device and place; $7 and $8 the limits. From the third failure on each brings a delay, three times the last.
+    // $3 is the user, null if nobody; $4 and $5 the hashes of device and place; $7 and $8 the limits. From the third failure on each brings a delay, three times the last; the twelfth would be two days.
     const string Take = """
         with known as materialized (select 1 from flowstone.user_devices d where d.tenant_id = $1 and d.user_id = $3 and d.device_hash = $4),
         place as materialized (select case when exists (select from known) then $4 else $5 end as source),
@@ -86,7 +86,7 @@ static class LoginAttempts
             on conflict (tenant_id, account, source) do update
                   set failures = case when f.at <= $6 - $8 then 1 else f.failures + 1 end, at = $6,
                       retry_at = case when f.at <= $6 - $8 or f.failures < 2 then timestamptz 'epoch' when f.failures + 1 >= $7 then $6 + $8
-                          else $6 + least(interval '1 second' * power(3, f.failures - 2), $8) end
+                          else $6 + least(interval '1 second' * power(3, least(f.failures - 2, 11)), $8) end
                 where f.retry_at <= $6
             returning f.source),
         everywhere as (
@@ -105,10 +105,6 @@ static class LoginAttempts
                  from flowstone.user_logins l join flowstone.users u on u.tenant_id = l.tenant_id and u.id = l.user_id
                 where l.tenant_id = $1 and l.user_id = $3 and u.tenant_id = $1 and u.status = 'ACTIVE') l on true
         """;
-
-    // After the right password: the attempt was none.
-    const string Clear = "delete from flowstone.login_failures where tenant_id = $1 and account = $2 and source = $3";
-    const string Uncount = "update flowstone.login_failures set failures = failures - 1, retry_at = timestamptz 'epoch' where tenant_id = $1 and account = $2 and source = ''::bytea and failures > 0 and not $3";
 
     /// <param name="TotpSecret">Sealed; null where no code is asked for.</param>
     /// <param name="At">When it was counted.</param>
@@ -129,9 +125,6 @@ static class LoginAttempts
             }, cancellationToken);
         return attempt ?? throw new TooManyAttemptsException((retryAt ?? now) - now);
     }
-
-    public static IEnumerable<Statement> Succeeded(Id<Tenant> tenant, byte[] account, Attempt attempt) =>
-        [new(Clear, P(tenant), P(account), P(attempt.Source)), new(Uncount, P(tenant), P(account), P(attempt.KnownDevice))];
 
     // The device's count for one that the user has signed in from, else the place's and that of all places.
     const string Counting = """
@@ -162,6 +155,10 @@ static class LoginAttempts
 
     /// <summary>The attempt was none; what failed before still counts.</summary>
     public static Statement Undone(Id<Tenant> tenant, byte[] account, Attempt attempt) => new(Undo, P(tenant), P(account), P(attempt.Source), P(attempt.At), P(attempt.KnownDevice));
+
+    /// <summary>The attempt was none, and what failed before from there counts no more.</summary>
+    public static IEnumerable<Statement> Succeeded(Id<Tenant> tenant, byte[] account, Attempt attempt) =>
+        [Undone(tenant, account, attempt), new("delete from flowstone.login_failures where tenant_id = $1 and account = $2 and source = $3", P(tenant), P(account), P(attempt.Source))];
 
     /// <summary>What failed where the source is counts no more.</summary>
     public static Task ClearAsync(Database app, Id<Tenant> tenant, byte[] account, Id<User> user, SignInSource source, CancellationToken cancellationToken)

@@ -32,9 +32,8 @@ public sealed class SignIn
 
     readonly Database app;
     readonly SecretSealer secrets;
-    readonly TimeProvider clock;
-
     readonly LoginAttempts.Limits limits;
+    readonly TimeProvider clock;
 
     internal SignIn(Database app, SecretSealer secrets, LoginAttempts.Limits limits, TimeProvider clock) => (this.app, this.secrets, this.limits, this.clock) = (app, secrets, limits, clock);
 
@@ -67,7 +66,10 @@ public sealed class SignIn
         if (attempt.TotpSecret is { } secret)
         {
             if (string.IsNullOrEmpty(code))
-                throw new CodeRequiredException();   // the attempt stays counted until the code is right, too
+            {
+                await app.TransactAsync(tenant.ToString(), [LoginAttempts.Undone(tenant, account, attempt)], read: null, cancellationToken);
+                throw new CodeRequiredException();
+            }
             factor = await SecondFactor.CheckAsync(secrets, tenant, who, secret, code, now, cancellationToken);
             if (factor is null)
                 return null;

@@ -49,9 +49,8 @@ public sealed partial class UserRepository
 
     readonly TenantDatabase database;
     readonly AccessRule access;
-    readonly TimeProvider clock;
-
     readonly LoginAttempts.Limits limits;
+    readonly TimeProvider clock;
 
     internal UserRepository(TenantDatabase database, AccessRule access, LoginAttempts.Limits limits, TimeProvider clock) => (this.database, this.access, this.limits, this.clock) = (database, access, limits, clock);
 

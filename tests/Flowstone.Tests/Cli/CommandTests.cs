@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text;
 using System.Text.Json;
 using Flowstone.Cli;
+using Flowstone.Credentials;
 using Flowstone.Tests.Snapshots;
 
 namespace Flowstone.Tests.Cli;
@@ -53,6 +54,26 @@ public sealed class CommandTests(TestDatabase database)
         Assert.Equal(2, (await RunAsync("set", address)).ExitCode);
 
         Task<Tool.Result> RunAsync(params string[] arguments) => Tool.RunAsync(null, ["user", .. arguments, "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()]);
+    }
+
+    [Fact]
+    public async Task Keys_are_listed_rotated_verified_and_destroyed()
+    {
+        var alone = await database.AloneAsync();
+        var tenant = await alone.NewTenantAsync();
+        await tenant.Scope.Credentials.CreateAsync(new() { Name = "Shop", Type = CredentialType.Custom, Secret = JsonElement.Parse("{}") });
+        Assert.Matches($@"^{tenant.Tenant.Slug} +\S{{36}}  seals +1 values", (await RunAsync("list", "--only", tenant.Tenant.Slug)).Output);
+        Assert.Equal("1 values sealed anew; 0 are left on older keys.\n", (await RunAsync("rotate")).Output);
+        Assert.Equal(2, JsonElement.Parse((await RunAsync("list", "--json")).Output).GetArrayLength());
+        var verified = await RunAsync("verify");
+        Assert.Equal((0, "Nothing is left on older keys.\n"), (verified.ExitCode, verified.Error));
+        Assert.Equal("0 data keys wrapped anew.\n", (await RunAsync("rewrap")).Output);
+        Assert.Equal(2, (await RunAsync("destroy", tenant.Tenant.Slug)).ExitCode);
+        Assert.Equal($"2 data keys of {tenant.Tenant.Slug} are destroyed.\n", (await RunAsync("destroy", tenant.Tenant.Slug, "--yes")).Output);
+        Assert.Contains("lost: the key was destroyed", (await RunAsync("verify")).Output, StringComparison.Ordinal);
+        Assert.Equal("0 values sealed anew; 0 are left on older keys.\n", (await RunAsync("rotate")).Output);   // what is lost is in nobody's way
+
+        Task<Tool.Result> RunAsync(params string[] arguments) => Tool.RunAsync(null, ["keys", .. arguments, "--database", alone.AppConnectionString()]);
     }
 
     [Fact]

@@ -76,6 +76,18 @@ public sealed class KeyRotationTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task A_key_that_another_process_retires_meanwhile_seals_nothing_that_is_stored()
+    {
+        var tenant = await database.NewTenantAsync();
+        var credential = (await FillAsync(tenant.Scope, 1))[0];   // this process has the key at hand
+        var others = tenant.InAnotherProcess(database.Source);
+        await others.Store.KeyRotation.RotateAsync(tenant.Id);
+        await tenant.Scope.Credentials.SetSecretAsync(credential.Id, JsonSerializer.SerializeToElement(new { apiKey = "later" }));
+        Assert.Equal(0, (await others.Store.KeyRotation.ReportAsync(tenant.Id)).Behind);
+        Assert.Equal("later", (await others.Scope.Credentials.RevealAsync(credential.Id)).Secret.GetProperty("apiKey").GetString());
+    }
+
+    [Fact]
     public async Task Authenticators_are_sealed_anew_too()
     {
         var tenant = await database.NewTenantAsync();
@@ -88,14 +100,28 @@ public sealed class KeyRotationTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task What_does_not_open_is_named_left_as_it_is_and_keeps_nothing_else_from_being_sealed_anew()
+    {
+        var tenant = await database.NewTenantAsync();
+        var credentials = await FillAsync(tenant.Scope, 10);
+        await database.ExecuteAsync(null, $"update flowstone.credential_versions set secret = set_byte(secret, 40, (get_byte(secret, 40) + 1) % 256) where tenant_id = '{tenant.Id}' and credential_id = '{credentials[3].Id}'");
+        var id = await database.ScalarAsync<Guid>("select id from flowstone.credential_versions where tenant_id = $1 and credential_id = $2", P(tenant.Id), P(credentials[3].Id));
+
+        var broken = await Assert.ThrowsAsync<CredentialSealException>(() => tenant.Store.KeyRotation.RotateAsync(tenant.Id, new(BatchSize: 4)));
+        Assert.Contains($"{id}", broken.Message, StringComparison.Ordinal);
+        Assert.Equal(1, (await tenant.Store.KeyRotation.ReportAsync(tenant.Id)).Behind);
+        await tenant.Scope.Credentials.RevealAsync(credentials[4].Id);
+    }
+
+    [Fact]
     public async Task A_new_master_key_wraps_all_data_keys_at_once_and_the_old_one_is_needed_no_more()
     {
         var alone = await database.AloneAsync();
         var (old, now) = (TestKeys.New(), TestKeys.New());
         var before = await alone.NewTenantAsync(new LocalKeyRing([old]));
         var credential = (await FillAsync(before.Scope, 1))[0];
-        Assert.Equal(1, await before.With(alone.Source, new LocalKeyRing([now, old])).Store.KeyRotation.RewrapAsync());
-        var after = before.With(alone.Source, new LocalKeyRing([now]));
+        Assert.Equal(1, await before.InAnotherProcess(alone.Source, keys: new LocalKeyRing([now, old])).Store.KeyRotation.RewrapAsync());
+        var after = before.InAnotherProcess(alone.Source, keys: new LocalKeyRing([now]));
         Assert.Equal("sk_live_0", (await after.Scope.Credentials.RevealAsync(credential.Id)).Secret.GetProperty("apiKey").GetString());
         Assert.Equal(now.Id, Assert.Single((await after.Store.KeyRotation.ReportAsync(before.Id)).Keys).MasterKeyId);
         Assert.Equal(0, await after.Store.KeyRotation.RewrapAsync());

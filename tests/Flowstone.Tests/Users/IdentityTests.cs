@@ -199,7 +199,7 @@ public sealed partial class IdentityTests(TestDatabase database)
         protected override void ConfigureWebHost(IWebHostBuilder builder)
         {
             builder.UseSetting("DATABASE_URL", database.AppConnectionString());
-            builder.UseSetting("FLOWSTONE_MASTER_KEY", TestTenant.MasterKey);
+            builder.UseSetting("FLOWSTONE_MASTER_KEY", TestKeys.Text);
             builder.UseSetting("Flowstone:Identity:Tenant", Tenant.Tenant.Slug);
             builder.ConfigureLogging(logging => logging.ClearProviders());
             builder.ConfigureTestServices(services =>

@@ -35,6 +35,23 @@ public sealed class LoginAttemptTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task However_many_failures_are_allowed_the_delays_end_at_the_lock()
+    {
+        var tenant = await database.NewTenantAsync();
+        await using var store = new FlowstoneStore(Microsoft.Extensions.Options.Options.Create(new FlowstoneOptions { ConnectionString = database.AppConnectionString(), MaxLoginFailures = 100, LoginLock = TimeSpan.FromDays(1) }), tenant.Clock);
+        var longest = TimeSpan.Zero;
+        for (var i = 0; i < 60; i++)
+        {
+            Assert.Null(await store.SignIn.WithPasswordAsync($"nobody@{tenant.Tenant.Slug}.example", "guess"));
+            if (i < 2)
+                continue;
+            longest = (await Assert.ThrowsAsync<TooManyAttemptsException>(() => store.SignIn.WithPasswordAsync($"nobody@{tenant.Tenant.Slug}.example", "guess"))).RetryAfter;
+            await database.ExecuteAsync(null, $"update flowstone.login_failures set retry_at = 'epoch' where account = flowstone.email_hash('nobody@{tenant.Tenant.Slug}.example')");
+        }
+        Assert.Equal(TimeSpan.FromDays(1), longest);
+    }
+
+    [Fact]
     public async Task Of_a_thousand_parallel_guesses_none_is_looked_at_once_the_lock_stands_and_all_that_were_are_counted()
     {
         var (tenant, user, signIn) = await UserAsync();

@@ -12,9 +12,10 @@ namespace Flowstone.CrashTest;
 sealed class Campaign(CampaignOptions options)
 {
     const int Ahead = 24;   // executions that wait for a worker or are with one
+    const int LateWrites = 30;   // of fewer nothing is learnt; each execution that is lost tries six
 
     static readonly TimeSpan lease = TimeSpan.FromSeconds(1.5);
-    static readonly TimeSpan toReach = TimeSpan.FromSeconds(20);
+    static readonly TimeSpan toReach = TimeSpan.FromSeconds(60);
     static readonly TimeSpan noProgress = TimeSpan.FromMinutes(1);
     static readonly TimeSpan stuckAfter = TimeSpan.FromSeconds(5);
 
@@ -43,7 +44,8 @@ sealed class Campaign(CampaignOptions options)
         var around = new[] { FeedAsync(server, workflow, over.Token), DisturbAsync(stage, server, over.Token) };
         var watching = WatchAsync(stage, tenant.TenantId, watched.Token);
         var killing = Task.WhenAll(Enumerable.Range(0, options.Workers).Select(i => KillWorkersAsync(i, stage, tenant.TenantId, stop)));
-        await Task.WhenAll(SurviveAsync(Settings(stage, tenant.TenantId, "survivor"), killing), SleepAsync(Settings(stage, tenant.TenantId, "sleeper"), killing));
+        var sleeping = SleepAsync(Settings(stage, tenant.TenantId, "sleeper"), killing);
+        await Task.WhenAll(SurviveAsync(Settings(stage, tenant.TenantId, "survivor"), sleeping), sleeping);
         await over.CancelAsync();
         await Task.WhenAll(around);
 
@@ -215,16 +217,21 @@ sealed class Campaign(CampaignOptions options)
         await worker.StopAsync();
     }
 
-    /// <summary>Never dies, but is paused for longer than its lease again and again, and then tries to write as if nothing had happened.</summary>
+    /// <summary>
+    /// Never dies, but is paused for longer than its lease again and again, and then tries to write as if nothing had happened: until nobody is killed any more, and
+    /// enough was tried.
+    /// </summary>
     async Task SleepAsync(WorkerSettings settings, Task until)
     {
         await using var worker = WorkerProcess.Start(settings, writes);
         await Task.WhenAny(worker.Working, until);
-        while (!until.IsCompleted)
+        for (var waiting = new Stopwatch(); !until.IsCompleted || (writes.Count('R') + writes.Count('L') < LateWrites && waiting.Elapsed < noProgress);)
         {
+            if (until.IsCompleted)
+                waiting.Start();
             if (await worker.PauseAsync((lease * 1.5) + TimeSpan.FromSeconds(0.5)))
                 disturbances.Paused();
-            await Task.WhenAny(Task.Delay(TimeSpan.FromSeconds(1 + (2 * Random.Shared.NextDouble()))), until);
+            await Task.Delay(TimeSpan.FromSeconds(1 + (2 * Random.Shared.NextDouble())));
         }
         await worker.StopAsync();
     }

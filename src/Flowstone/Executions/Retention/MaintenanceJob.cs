@@ -1,3 +1,4 @@
+using Flowstone.Credentials;
 using Flowstone.Tenancy;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
@@ -35,8 +36,9 @@ public sealed partial class MaintenanceJob(FlowstoneStore store, TimeProvider cl
 
     async Task DeactivateExpiredAsync(CancellationToken cancellationToken)
     {
-        foreach (var tenant in await store.Tenants.ListAsync(cancellationToken))
-            await store.Tenant(tenant.Id, Actor.System("maintenance")).Credentials.DeactivateExpiredAsync(cancellationToken);
+        foreach (var chunk in (await store.Tenants.ListAsync(cancellationToken)).Select(tenant => tenant.Id).Chunk(100))
+            foreach (var tenant in await CredentialRepository.TenantsWithExpiredAsync(store.App, chunk, clock.Now(), cancellationToken))
+                await store.Tenant(tenant, Actor.System("maintenance")).Credentials.DeactivateExpiredAsync(cancellationToken);
     }
 
     async Task RepeatAsync(string what, TimeSpan first, TimeSpan interval, Func<CancellationToken, Task> work, CancellationToken stoppingToken)

@@ -50,16 +50,16 @@ sealed class FlowstoneSignInManager(
     });
 
     public override Task<SignInResult> TwoFactorAuthenticatorSignInAsync(string code, bool isPersistent, bool rememberClient)
-        => WithCodeAsync(user => Store.UseCodeAsync(user, code.Replace(" ", "", StringComparison.Ordinal).Replace("-", "", StringComparison.Ordinal), Context.RequestAborted), "mfa", isPersistent, rememberClient);
+        => WithCodeAsync(user => Store.UseCodeAsync(user, code.Replace(" ", "", StringComparison.Ordinal).Replace("-", "", StringComparison.Ordinal), Context.RequestAborted), isPersistent, rememberClient);
 
     public override Task<SignInResult> TwoFactorSignInAsync(string provider, string code, bool isPersistent, bool rememberClient)
         => provider == Options.Tokens.AuthenticatorTokenProvider ? TwoFactorAuthenticatorSignInAsync(code, isPersistent, rememberClient) : Task.FromResult(SignInResult.Failed);
 
     public override Task<SignInResult> TwoFactorRecoveryCodeSignInAsync(string recoveryCode)
-        => WithCodeAsync(user => Store.RedeemCodeAsync(user, recoveryCode, Context.RequestAborted), "mfa", isPersistent: false, rememberClient: false);
+        => WithCodeAsync(user => Store.RedeemCodeAsync(user, recoveryCode, Context.RequestAborted), isPersistent: false, rememberClient: false);
 
     /// <summary>For whoever has shown the right password: the cookie of the first step, or the answer of the same request, says so.</summary>
-    async Task<SignInResult> WithCodeAsync(Func<FlowstoneUser, Task<bool>> isRight, string method, bool isPersistent, bool rememberClient) => await CountedAsync(async () =>
+    async Task<SignInResult> WithCodeAsync(Func<FlowstoneUser, Task<bool>> isRight, bool isPersistent, bool rememberClient) => await CountedAsync(async () =>
     {
         if (await GetTwoFactorAuthenticationUserAsync() is not { } user)
             return SignInResult.Failed;
@@ -73,7 +73,7 @@ sealed class FlowstoneSignInManager(
             await RememberTwoFactorClientAsync(user);
         if (await Context.RequestServices.GetRequiredService<IAuthenticationSchemeProvider>().GetSchemeAsync(IdentityConstants.TwoFactorUserIdScheme) is not null)
             await Context.SignOutAsync(IdentityConstants.TwoFactorUserIdScheme);
-        await SignInWithClaimsAsync(user, isPersistent, [new("amr", method)]);
+        await SignInWithClaimsAsync(user, isPersistent, [new("amr", "mfa")]);
         return SignInResult.Success;
     });
 

@@ -6,7 +6,7 @@ namespace Flowstone.Users.Identity;
 /// <summary>Where a sign-in comes from; and the cookie that keeps others' wrong passwords from locking a browser out from which its user has signed in.</summary>
 static class SignInDevice
 {
-    public const string Cookie = "flowstone_device";
+    const string Cookie = "flowstone_device";
 
     public static SignInSource Source(HttpContext? context)
         => new(context?.Connection.RemoteIpAddress?.ToString(), context?.Request.Headers.UserAgent.ToString() is { Length: > 0 } agent ? agent : null, context?.Request.Cookies[Cookie]);
@@ -16,7 +16,11 @@ static class SignInDevice
     public static string Keep(HttpContext context, string? known, DateTimeOffset now)
     {
         var device = known ?? Convert.ToHexStringLower(RandomNumberGenerator.GetBytes(32));
-        context.Response.Cookies.Append(Cookie, device, new CookieOptions { HttpOnly = true, SameSite = SameSiteMode.Strict, Secure = context.Request.IsHttps, Path = "/", Expires = now.AddDays(365) });
+        context.Response.Cookies.Append(Cookie, device, Options(context, now.AddDays(365)));
         return device;
     }
+
+    /// <summary>Of a cookie that no script and no other site gets at.</summary>
+    public static CookieOptions Options(HttpContext context, DateTimeOffset? expires)
+        => new() { HttpOnly = true, SameSite = SameSiteMode.Strict, Secure = context.Request.IsHttps, Path = "/", Expires = expires };
 }
