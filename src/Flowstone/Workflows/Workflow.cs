@@ -29,6 +29,17 @@ public sealed record Workflow : ITenantOwned
     /// <summary>The number of the newest version.</summary>
     public required int Version { get; init; }
 
+    /// <summary>The number of the version that runs; null while none was published: the newest runs.</summary>
+    public int? PublishedVersion { get; init; }
+
+    public string? Category { get; init; }
+
+    /// <summary>Whether others are meant to copy it.</summary>
+    public bool IsTemplate { get; init; }
+
+    /// <summary>Since when it is in the trash; null if it is not.</summary>
+    public DateTimeOffset? DeletedAt { get; init; }
+
     /// <summary>Since when its executions wait; null while they run.</summary>
     public DateTimeOffset? PausedAt { get; init; }
 
@@ -91,6 +102,8 @@ sealed class WorkflowMapping : IEntityTypeConfiguration<Workflow>
         workflow.HasOne<User>().WithMany().HasForeignKey(w => new { w.TenantId, w.OwnerId }).OnDelete(DeleteBehavior.NoAction);
         workflow.HasOne<Team>().WithMany().HasForeignKey(w => new { w.TenantId, w.TeamId }).OnDelete(DeleteBehavior.NoAction);
         workflow.Property(w => w.Name).HasMaxLength(255);
+        workflow.Property(w => w.Category).HasMaxLength(255);
+        workflow.Property(w => w.IsTemplate).HasDefaultValue(false);
 
         // What its executions may bring (PayloadPolicy), and the names and types of their attributes.
         workflow.Property<long?>("PayloadLimit");
