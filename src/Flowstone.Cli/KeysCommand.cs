@@ -29,7 +29,7 @@ static class KeysCommand
 
     static Command Rewrap()
     {
-        var rewrap = new Command("rewrap", "Wrap all data keys with the current master key: at once. Then older master keys are needed no more, but for sealed payloads.").WithExample("flowstone keys rewrap");
+        var rewrap = new Command("rewrap", "Wrap all data keys with the current master key: at once. Then older master keys are needed no more.").WithExample("flowstone keys rewrap");
         rewrap.SetAction(async (arguments, cancellationToken) =>
         {
             await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);

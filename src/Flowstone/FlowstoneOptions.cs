@@ -41,7 +41,7 @@ public sealed class FlowstoneOptions
     /// <summary>The master key itself, where there is no file (<c>FLOWSTONE_MASTER_KEY</c>). A secret: it is never logged.</summary>
     public string? MasterKey { get; set; }
 
-    /// <summary>Beside <see cref="MasterKey"/>: older ones, with commas between, which only open (<c>FLOWSTONE_OLD_MASTER_KEYS</c>). Secrets as well.</summary>
+    /// <summary>Beside the current key: older ones, with commas between, which only open (<c>FLOWSTONE_OLD_MASTER_KEYS</c>); in base64, or as ARN of AWS KMS. Secrets as well.</summary>
     public string? OldMasterKeys { get; set; }
 
     /// <summary>Instead of both: a key of AWS KMS, as ARN or <c>alias/NAME</c> (<c>FLOWSTONE_KMS_KEY</c>).</summary>

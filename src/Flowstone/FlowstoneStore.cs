@@ -23,15 +23,14 @@ public sealed class FlowstoneStore : IAsyncDisposable
     readonly PayloadStore payloads;
     readonly IKeyRing? keys;
 
-    /// <param name="sealer">Null takes the local master keys, if there are any.</param>
     /// <param name="keys">Null takes the master keys of the options, if there are any.</param>
-    public FlowstoneStore(IOptions<FlowstoneOptions> options, TimeProvider clock, PayloadSealer? sealer = null, IKeyRing? keys = null)
-        : this(options.Value, clock, sealer, keys ?? KeySource.Of(options.Value))
+    public FlowstoneStore(IOptions<FlowstoneOptions> options, TimeProvider clock, IKeyRing? keys = null)
+        : this(options.Value, clock, keys ?? KeySource.Of(options.Value))
     {
     }
 
-    FlowstoneStore(FlowstoneOptions options, TimeProvider clock, PayloadSealer? sealer, IKeyRing? keys)
-        : this(Connect(options), clock, PayloadSettings.Of(options, sealer ?? (keys is LocalKeyRing local ? new MasterKeySealer(local) : null)), options.Writers, Connect(options, options.Writers), keys, limits: LoginAttempts.Limits.Of(options))
+    FlowstoneStore(FlowstoneOptions options, TimeProvider clock, IKeyRing? keys)
+        : this(Connect(options), clock, PayloadSettings.Of(options), options.Writers, Connect(options, options.Writers), keys, limits: LoginAttempts.Limits.Of(options))
     {
     }
 
@@ -51,7 +50,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
         Secrets = secrets ?? new SecretSealer(keys is null ? null : new DataKeys(app, keys, masters, clock));
         KeyRotation = new KeyRotation(app, Tenants, keys, masters, Secrets, clock);
         SignIn = new SignIn(app, Secrets, Limits, clock);
-        payloads = new PayloadStore(app, clock, this.settings);
+        payloads = new PayloadStore(app, Secrets, clock, this.settings);
         PayloadSweeper = payloads.Sweeper(Tenants);
         Statistics = new StatisticsFold(app, Tenants);
         Queue = new ExecutionQueue(app, worker, clock, nodes, payloads, writes, lanes, news);

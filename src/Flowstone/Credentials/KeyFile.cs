@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace Flowstone.Credentials;
@@ -48,7 +49,7 @@ static class KeyFile
                     """));
                 file.Flush(flushToDisk: true);
             }
-            File.Move(draft, path, overwrite: false);
+            Publish(draft, path);
             return true;
         }
         catch (IOException) when (File.Exists(path))
@@ -60,6 +61,19 @@ static class KeyFile
             File.Delete(draft);
         }
     }
+
+    // Whoever comes second fails. File.Move looks first and renames then, so the second of two at one moment would replace a key that has sealed something.
+    static void Publish(string draft, string path)
+    {
+        if (OperatingSystem.IsWindows())
+            File.Move(draft, path, overwrite: false);
+        else if (Link(draft, path) != 0)
+            throw new IOException($"{path} could not be made: {Marshal.GetLastPInvokeErrorMessage()}.");
+    }
+
+    [DllImport("libc", EntryPoint = "link", SetLastError = true, CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    [DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+    static extern int Link(string from, string to);
 
     static string ReadText(string path)
     {

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Amazon;
 using Amazon.KeyManagementService;
 using Amazon.KeyManagementService.Model;
 using Amazon.Runtime;
@@ -16,8 +17,8 @@ sealed class KmsKeyRing : IKeyRing, IDisposable
     string? current;
 
     /// <param name="key">A key's ARN; or an alias, which is asked for once what key it stands for.</param>
-    /// <exception cref="InvalidInputException">The SDK finds no region.</exception>
-    public KmsKeyRing(string key) : this(key, new AmazonKeyManagementServiceConfig())
+    /// <exception cref="InvalidInputException">The SDK finds no region, and an alias names none.</exception>
+    public KmsKeyRing(string key) : this(key, Configure(key))
     {
     }
 
@@ -75,6 +76,14 @@ sealed class KmsKeyRing : IKeyRing, IDisposable
     }
 
     public void Dispose() => client.Dispose();
+
+    static AmazonKeyManagementServiceConfig Configure(string key)
+    {
+        var config = new AmazonKeyManagementServiceConfig();
+        if (FallbackRegionFactory.GetRegionEndpoint() is null && key.Split(':') is ["arn", _, _, { Length: > 0 } region, ..])
+            config.RegionEndpoint = RegionEndpoint.GetBySystemName(region);
+        return config;
+    }
 
     static bool IsKey(string id) => id.StartsWith("arn:", StringComparison.Ordinal) && id.Contains(":key/", StringComparison.Ordinal);
 

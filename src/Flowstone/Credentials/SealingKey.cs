@@ -24,6 +24,14 @@ sealed class SealingKey : IDisposable
 
     public Id<DataKey> Id { get; }
 
+    /// <summary>A key for another purpose, which says nothing about this one.</summary>
+    public byte[] Derive(ReadOnlySpan<byte> purpose)
+    {
+        var derived = new byte[Length];
+        HKDF.Expand(HashAlgorithmName.SHA256, key, derived, purpose);
+        return derived;
+    }
+
     /// <returns>False if it is wiped already.</returns>
     public bool TryHold()
     {

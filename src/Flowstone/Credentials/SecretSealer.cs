@@ -11,6 +11,8 @@ public sealed class SecretSealer : IDisposable
     /// <param name="keys">Null: there is no master key.</param>
     internal SecretSealer(DataKeys? keys) => this.keys = keys;
 
+    internal bool HasKeys => keys is not null;
+
     /// <summary>To seal or open many with one key: <see cref="DataKeys.CurrentAsync"/> and <see cref="Seal"/>.</summary>
     internal DataKeys Keys => keys ?? throw new UnavailableException(KeySource.NeedsKey);
 

@@ -63,6 +63,25 @@ public sealed class KeySourceTests : IDisposable
         Assert.Null(KeySource.Of(new()));
     }
 
+    [Fact]
+    public async Task A_key_of_the_other_kind_opens_what_it_wrapped_until_all_is_wrapped_anew()
+    {
+        await using var kms = await KmsServer.StartAsync();
+        var (local, place) = (new LocalKeyRing([TestKeys.New()]), new DataKeyPlace(Id<Tenant>.New(new ManualClock()), Id<DataKey>.New(new ManualClock())));
+        using var remote = new KmsKeyRing(KmsServer.Arn(1), kms.Config);
+        var (byLocal, byKms) = (await local.WrapAsync(place, new byte[32]), await remote.WrapAsync(place, new byte[32]));
+
+        foreach (var (ring, current) in new[] { (new KeyRings(remote, local), KmsServer.Arn(1)), (new KeyRings(local, remote), local.Current.Id) })
+        {
+            Assert.Equal(current, await ring.CurrentIdAsync());
+            Assert.True(ring.Has(KmsServer.Arn(1)) && ring.Has(local.Current.Id) && !ring.Has("ce0dd379e7b5dc05"));
+            Assert.Equal(new byte[32], await ring.UnwrapAsync(local.Current.Id, place, byLocal));
+            Assert.Equal(new byte[32], await ring.UnwrapAsync(KmsServer.Arn(1), place, byKms));
+            Assert.Equal(new byte[32], await ring.UnwrapAsync(current, place, await ring.WrapAsync(place, new byte[32])));
+        }
+        Assert.IsType<KeyRings>(KeySource.Of(new() { MasterKey = TestKeys.Text, OldMasterKeys = KmsServer.Arn(1) }));
+    }
+
     [Theory]
     [InlineData(UnixFileMode.GroupRead)]
     [InlineData(UnixFileMode.OtherRead)]
@@ -130,7 +149,12 @@ public sealed class KeySourceTests : IDisposable
     [Fact]
     public async Task A_key_file_is_made_once_whoever_comes_at_the_same_moment()
     {
-        var made = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Run(() => KeyFile.Create(File))));
+        using var together = new Barrier(8);
+        var made = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => Task.Factory.StartNew(() =>
+        {
+            together.SignalAndWait();
+            return KeyFile.Create(File);
+        }, TaskCreationOptions.LongRunning)));
 
         Assert.Single(made, won => won);
         Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, System.IO.File.GetUnixFileMode(File));

@@ -41,8 +41,8 @@ public sealed class PayloadPolicyRepository
     {
         await access.RequireAdministratorAsync(cancellationToken);
         policy.Check(payloads.HasObjects);
-        if (policy.Seal && !payloads.CanSeal)
-            throw new InvalidInputException("seal", MasterKeySealer.NeedsKey);
+        if (policy.Seal && !payloads.Sealer.CanSeal)
+            throw new InvalidInputException("seal", "needs a master key: set FLOWSTONE_KEY_FILE, FLOWSTONE_MASTER_KEY or FLOWSTONE_KMS_KEY (docs/credentials.md).");
         const string Set = "update flowstone.tenants set payload_limit = $2, payload_overflow = $3, seal_payloads = $4 where id = $1";
         await database.ExecuteAsync(Set, [P(policy.LimitBytes), Overflow(policy), P(policy.Seal)], cancellationToken);
         payloads.Policies.Forget();

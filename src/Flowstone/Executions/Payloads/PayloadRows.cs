@@ -4,7 +4,8 @@ using Flowstone.Tenancy;
 namespace Flowstone.Executions;
 
 /// <summary>The payloads of one write: names each, and keeps what needs a row, once however often it occurs.</summary>
-sealed class PayloadRows(PayloadStore store, EffectivePolicy policy, Id<Tenant> tenantId, Id<Execution> executionId)
+/// <param name="namingKey">Of payloads that are to be sealed; null where they are not.</param>
+sealed class PayloadRows(PayloadStore store, EffectivePolicy policy, Id<Tenant> tenantId, Id<Execution> executionId, byte[]? namingKey)
 {
     /// <summary>What PostgreSQL is asked to hold in one row; more goes to the object store, or nowhere.</summary>
     public const int MostInRow = 64 * 1024 * 1024;
@@ -14,7 +15,7 @@ sealed class PayloadRows(PayloadStore store, EffectivePolicy policy, Id<Tenant> 
 
     List<StoredPayload>? rows;
     HashSet<Guid>? index;
-    List<(ObjectKey Key, byte[] Content)>? objects;
+    HashSet<int>? spilled;
     List<(PayloadRef Name, string Field)>? named;
 
     /// <summary>What the rows weigh on the way to the database.</summary>
@@ -38,7 +39,7 @@ sealed class PayloadRows(PayloadStore store, EffectivePolicy policy, Id<Tenant> 
         if (body.Bytes.Length > MostInRow && !spill)
             spill = store.HasObjects ? true : throw TooLarge(body, MostInRow, field, index);
 
-        var name = policy.Seal ? PayloadRef.Of(store.Sealer.Name(tenantId, executionId, body.Hash)) : PayloadRef.Of(body, inline: true);
+        var name = namingKey is not null ? PayloadRef.Of(PayloadSealer.Name(namingKey, executionId, body.Hash)) : PayloadRef.Of(body, inline: true);
         if (!name.IsInline)
             Keep(name.Hash!, body, spill);
         return name;
@@ -58,9 +59,9 @@ sealed class PayloadRows(PayloadStore store, EffectivePolicy policy, Id<Tenant> 
         return name;
     }
 
-    /// <summary>To be awaited before the write is handed over: puts objects, so that no row ever names one that is not there, and looks up what was named.</summary>
+    /// <summary>To be awaited before the write is handed over: seals, puts objects, so that no row ever names one that is not there, and looks up what was named.</summary>
     public ValueTask ReadyAsync(TenantDatabase database, CancellationToken cancellationToken)
-        => objects is null && named is null ? ValueTask.CompletedTask : new(GetReadyAsync(database, cancellationToken));
+        => spilled is null && named is null && (namingKey is null || rows is null) ? ValueTask.CompletedTask : new(GetReadyAsync(database, cancellationToken));
 
     /// <summary>After the commit.</summary>
     public void Remember()
@@ -75,19 +76,14 @@ sealed class PayloadRows(PayloadStore store, EffectivePolicy policy, Id<Tenant> 
         if (Has(hash) || store.Recent.Contains(executionId, hash))
             return;
         var (encoding, stored) = body.Encode();
-        if (policy.Seal)
-            stored = store.Sealer.Seal(new PayloadPlace(tenantId, executionId, hash), stored);
-        var key = spill ? store.KeyOf(tenantId, stored) : null;
-        if (key is not null)
-            (objects ??= []).Add((key, stored));
+        if (spill)
+        {
+            _ = store.Objects;   // before anything else is done for it
+            (spilled ??= []).Add(rows?.Count ?? 0);
+        }
         else
             Bytes += stored.Length;
-        (rows ??= []).Add(new StoredPayload(hash, body.ContentType, encoding, body.Bytes.Length, key is null ? stored : null)
-        {
-            ObjectKey = key?.Text,
-            Sealed = policy.Seal,
-            WholeSizeBytes = body.WholeSizeBytes,
-        });
+        (rows ??= []).Add(new StoredPayload(hash, body.ContentType, encoding, body.Bytes.Length, stored) { WholeSizeBytes = body.WholeSizeBytes });
         if (rows.Count == FewRows)
             index = [.. rows.Select(row => new Guid(row.Hash))];
         else
@@ -105,9 +101,16 @@ sealed class PayloadRows(PayloadStore store, EffectivePolicy policy, Id<Tenant> 
                 if (!Has(name.Hash!) && !there.Contains(name))
                     throw new InvalidInputException(field, "names no payload of this execution.");
         }
-        foreach (var (key, content) in objects ?? [])
+        if (namingKey is not null && rows is not null)
+            await store.Sealer.SealAsync(tenantId, executionId, rows, cancellationToken);
+        foreach (var i in spilled ?? [])
+        {
+            var content = rows![i].Body!;
+            var key = store.KeyOf(tenantId, content);
             await store.Objects.PutAsync(key, content, cancellationToken);
-        objects = null;
+            rows[i] = rows[i] with { Body = null, ObjectKey = key.Text };
+        }
+        spilled = null;
     }
 
     static InvalidInputException TooLarge(PayloadBody body, long limit, string field, int index)

@@ -1,4 +1,5 @@
 using System.Security.Cryptography;
+using Flowstone.Credentials;
 using Flowstone.Data;
 using Flowstone.Tenancy;
 using Flowstone.Workflows;
@@ -6,39 +7,37 @@ using static Flowstone.Data.Sql;
 
 namespace Flowstone.Executions;
 
-/// <summary>Where payloads may go besides the database, and with what they are sealed.</summary>
+/// <summary>Where payloads may go besides the database.</summary>
 /// <param name="Now">By which objects get their day, also where a store writes what happened in the past; null is the store's own clock.</param>
-sealed record PayloadSettings(ObjectStore? Objects = null, PayloadSealer? Sealer = null, long SpillAbove = long.MaxValue, TimeSpan? SweepAfter = null, TimeProvider? Now = null)
+sealed record PayloadSettings(ObjectStore? Objects = null, long SpillAbove = long.MaxValue, TimeSpan? SweepAfter = null, TimeProvider? Now = null)
 {
-    public static PayloadSettings Of(FlowstoneOptions options, PayloadSealer? sealer = null)
+    public static PayloadSettings Of(FlowstoneOptions options)
     {
         var objects = ObjectStore.Of(options.Payloads);
-        return new(objects, sealer, objects is null ? long.MaxValue : options.Payloads.SpillAboveBytes ?? long.MaxValue, options.Payloads.SweepAfter);
+        return new(objects, objects is null ? long.MaxValue : options.Payloads.SpillAboveBytes ?? long.MaxValue, options.Payloads.SweepAfter);
     }
 }
 
 /// <summary>Makes rows of payloads, by the policy that holds for them, and payloads of rows.</summary>
-sealed class PayloadStore(Database app, TimeProvider clock, PayloadSettings settings)
+sealed class PayloadStore(Database app, SecretSealer secrets, TimeProvider clock, PayloadSettings settings)
 {
     public PayloadPolicies Policies { get; } = new(app, clock);
     public RecentPayloads Recent { get; } = new();
+    public PayloadSealer Sealer { get; } = new(secrets);
 
     public bool HasObjects => settings.Objects is not null;
-    public bool CanSeal => settings.Sealer is not null;
     public long SpillAbove => settings.SpillAbove;
 
     public ObjectStore Objects => settings.Objects ?? throw new UnavailableException($"There is no object store: {PayloadOptions.NeedsStore}");
-    public PayloadSealer Sealer => settings.Sealer ?? throw new UnavailableException($"The tenant's payloads are sealed: that {MasterKeySealer.NeedsKey}");
 
-    public ObjectKey KeyOf(Id<Tenant> tenantId, byte[] content)
-    {
-        _ = Objects;   // before anything else is done for it
-        return ObjectKey.Of(tenantId, (settings.Now ?? clock).Now(), content);
-    }
+    public ObjectKey KeyOf(Id<Tenant> tenantId, byte[] content) => ObjectKey.Of(tenantId, (settings.Now ?? clock).Now(), content);
 
     /// <summary>For the payloads of one write.</summary>
     public async ValueTask<PayloadRows> OpenAsync(Id<Tenant> tenantId, Id<Workflow> workflowId, Id<Execution> executionId, CancellationToken cancellationToken)
-        => new(this, await Policies.GetAsync(tenantId, workflowId, cancellationToken), tenantId, executionId);
+    {
+        var policy = await Policies.GetAsync(tenantId, workflowId, cancellationToken);
+        return new(this, policy, tenantId, executionId, policy.Seal ? await Sealer.NamingKeyAsync(tenantId, cancellationToken) : null);
+    }
 
     /// <summary>Its input is stored: the first step's need not be sent. (What retries or forks another may name that one's.)</summary>
     public void Remember(Execution execution)
@@ -114,7 +113,7 @@ sealed class PayloadStore(Database app, TimeProvider clock, PayloadSettings sett
     {
         var stored = row.Body ?? await ReadObjectAsync(KeyOf(row), cancellationToken);
         if (row.Sealed)
-            stored = Sealer.Open(new PayloadPlace(tenantId, executionId, row.Hash), stored);
+            stored = await Sealer.OpenAsync(new PayloadPlace(tenantId, executionId, row.Hash), stored, cancellationToken);
         return PayloadBody.Decode(row.Encoding, stored, row.SizeBytes, row.ContentType, row.WholeSizeBytes);
     }
 

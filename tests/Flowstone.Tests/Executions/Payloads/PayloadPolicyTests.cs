@@ -113,7 +113,6 @@ public sealed class PayloadPolicyTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
 
         Assert.Equal("overflow", await FieldAsync(new TenantPayloadPolicy { Overflow = PayloadOverflow.Spill }));
-        Assert.Equal("seal", await FieldAsync(new TenantPayloadPolicy { Seal = true }));
         Assert.Equal("limitBytes", await FieldAsync(new TenantPayloadPolicy { LimitBytes = -1 }));
 
         async Task<string> FieldAsync(TenantPayloadPolicy policy)
