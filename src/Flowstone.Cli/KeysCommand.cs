@@ -7,9 +7,10 @@ namespace Flowstone.Cli;
 /// <summary>What seals the secrets: docs/credentials.md.</summary>
 static class KeysCommand
 {
+    static readonly Actor commandLine = Actor.System("flowstone command line");
     static readonly Option<string?> only = new("--only") { Description = "The slug of one tenant; all, unless told." };
 
-    public static Command Create() => new("keys", "List, rotate and verify the keys that seal secrets.") { List(), Rewrap(), Rotate(), Verify(), Destroy() };
+    public static Command Create() => new("keys", "List, rotate and verify the keys that seal secrets.") { List(), Rewrap(), Rotate(), Verify(), Close(), Destroy() };
 
     static Command List()
     {
@@ -17,11 +18,11 @@ static class KeysCommand
         list.SetAction((arguments, cancellationToken) => WithReportAsync(arguments, (tenants, report) =>
         {
             if (arguments.GetValue(StoreOptions.Json))
-                Output.Json(report.Keys.Select(k => new { k.TenantId, k.Id, k.MasterKeyId, k.CreatedAt, k.RetiredAt, k.Uses, Values = ValuesOf(report, k) }));
+                Output.Json(report.Keys.Select(k => new { k.TenantId, k.Id, k.MasterKeyId, k.CreatedAt, k.RetiredAt, k.ResealedAt, k.ClosedAt, k.Uses, Values = ValuesOf(report, k) }));
             else if (report.Keys.Count == 0)
                 Output.Line("No data keys yet: a tenant's first one is made when something is sealed.");
             foreach (var key in arguments.GetValue(StoreOptions.Json) ? [] : report.Keys)
-                Output.Line($"{tenants[key.TenantId],-24}  {key.Id}  {(key.RetiredAt is null ? "seals" : "opens"),-5}  {ValuesOf(report, key),9:N0} values  master key {key.MasterKeyId}");
+                Output.Line($"{tenants[key.TenantId],-24}  {key.Id}  {(key.RetiredAt is null ? "seals" : key.ClosedAt is null ? "opens" : "closed"),-6}  {ValuesOf(report, key),9:N0} values  master key {key.MasterKeyId}");
             return 0;
         }, cancellationToken));
         return list;
@@ -50,7 +51,7 @@ static class KeysCommand
             var (tenant, rotation) = (await FindAsync(open, arguments, cancellationToken), open.Store.KeyRotation);
             var pace = new RotationPace(Pause: TimeSpan.FromMilliseconds(Math.Max(0, arguments.GetValue(pause))));
             var told = new Progress<long>(done => { if (done % 10_000 < 200) Output.Note($"{done:N0} values …"); });
-            var values = arguments.GetValue(resume) ? await rotation.ResealAsync(tenant, pace, told, cancellationToken) : await rotation.RotateAsync(tenant, pace, told, cancellationToken);
+            var values = arguments.GetValue(resume) ? await rotation.ResealAsync(tenant, pace, told, cancellationToken) : await rotation.RotateAsync(tenant, pace, told, commandLine, cancellationToken);
             Output.Line($"{values:N0} values sealed anew; {(await rotation.ReportAsync(tenant, cancellationToken)).Behind:N0} are left on older keys.");
         });
         return rotate;
@@ -71,6 +72,20 @@ static class KeysCommand
         return verify;
     }
 
+    static Command Close()
+    {
+        var close = new Command("close", "Refuse what is sealed with retired data keys, after a rotation: nothing is, so it would have been put there from an old copy.") { only }.WithExample("flowstone keys close");
+        close.SetAction(async (arguments, cancellationToken) =>
+        {
+            await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);
+            var closed = 0;
+            foreach (var tenant in await FindAsync(open, arguments, cancellationToken) is { } one ? [one] : (await open.Store.Tenants.ListAsync(cancellationToken)).Select(tenant => tenant.Id))
+                closed += await open.Store.KeyRotation.CloseAsync(tenant, commandLine, cancellationToken);
+            Output.Line($"{closed:N0} data keys closed.");
+        });
+        return close;
+    }
+
     static Command Destroy()
     {
         var slug = new Argument<string>("tenant") { Description = "The slug of the tenant whose secrets are to be lost." };
@@ -82,7 +97,7 @@ static class KeysCommand
                 throw new InvalidInputException("--yes", "is needed to destroy keys.");
             await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);
             var tenant = await open.Store.Tenants.FindAsync(arguments.GetRequiredValue(slug), cancellationToken) ?? throw new InvalidInputException("tenant", "there is none of that name. See: flowstone tenant list");
-            Output.Line($"{await open.Store.KeyRotation.DestroyAsync(tenant.Id, Actor.System("flowstone command line"), cancellationToken):N0} data keys of {tenant.Slug} are destroyed.");
+            Output.Line($"{await open.Store.KeyRotation.DestroyAsync(tenant.Id, commandLine, cancellationToken):N0} data keys of {tenant.Slug} are destroyed.");
         });
         return destroy;
     }

@@ -35,6 +35,7 @@ public static class FlowstoneServer
         builder.Services.AddServerHealth();
         builder.Services.AddSingleton<PayloadSweepJob>().AddHostedService(provider => provider.GetRequiredService<PayloadSweepJob>());
         builder.Services.AddHostedService<MaintenanceJob>();
+        builder.Services.AddSingleton<KeyRotationJob>().AddHostedService(provider => provider.GetRequiredService<KeyRotationJob>());
         builder.Services.AddServerOpenApi();
         builder.Services.AddRazorComponents();
         builder.Services.AddDataProtection().UseEphemeralDataProtectionProvider();   // only the sign-in form's antiforgery token needs keys, for minutes
@@ -69,6 +70,7 @@ public static class FlowstoneServer
         api.MapWorkflows();
         api.MapShares();
         api.MapCredentials();
+        api.MapKeys();
         api.MapExecutions();
         api.MapExecutionControl();
         api.MapWork();

@@ -98,7 +98,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
     /// <summary>The repositories of one tenant, on behalf of one actor. Cheap: make one per request.</summary>
     /// <exception cref="ArgumentException">The actor is known in another tenant.</exception>
     public TenantScope Tenant(Id<Tenant> id, Actor actor) => actor.TenantId is { } home && home != id
-        ? throw new ArgumentException($"{actor.Name} belongs to another tenant.", nameof(actor)) : new(new TenantDatabase(app, id), app, Secrets, Limits, actor, clock, nodes, payloads, writes, lanes);
+        ? throw new ArgumentException($"{actor.Name} belongs to another tenant.", nameof(actor)) : new(new TenantDatabase(app, id), app, Secrets, KeyRotation, Limits, actor, clock, nodes, payloads, writes, lanes);
 
     /// <summary>The same store at another time: for demo data and imports of what happened in the past. Shares its connections.</summary>
     internal FlowstoneStore At(TimeProvider time) => new(source, time, settings with { Now = settings.Now ?? clock }, keys: keys, secrets: Secrets, limits: Limits);

@@ -18,7 +18,7 @@ public sealed partial class CredentialRepository
             select c.id, c.type, c.version, $6 or {AccessRule.MayUse} as free from flowstone.credentials c
              where c.tenant_id = $1 and c.id = $4 and c.active and coalesce(c.expires_at, 'infinity') > coalesce($3, now())),
         chosen as materialized (
-            select v.id, v.number, v.secret, f.type, f.free, k.master_key_id, k.wrapped_key from found f
+            select v.id, v.number, v.secret, f.type, f.free, k.master_key_id, k.wrapped_key, k.closed_at is not null as closed from found f
               join flowstone.credential_versions v on v.tenant_id = $1 and v.credential_id = $4 and v.number = coalesce($5, f.version)
               left join flowstone.data_keys k on k.tenant_id = $1 and k.id = case when octet_length(v.secret) >= 17 then encode(substring(v.secret from 2 for 16), 'hex')::uuid end),
         counted as (
@@ -31,15 +31,15 @@ public sealed partial class CredentialRepository
         used as (
             update flowstone.credentials c set last_used_at = $7 from given
              where c.tenant_id = $1 and c.id = $4 and (c.last_used_at is null or c.last_used_at <= $7 - interval '1 minute'))
-        select id, number, secret, type, master_key_id, wrapped_key from given
+        select id, number, secret, type, master_key_id, wrapped_key, closed from given
         """;
 
     sealed record Given(Id<CredentialVersion> VersionId, int Number, byte[] Secret, CredentialType Type, WrappedKey? Along);
 
     static Given Read(NpgsqlDataReader row) => new(new(row.GetGuid(0)), row.GetInt32(1), row.GetFieldValue<byte[]>(2), EnumText<CredentialType>.Parse(row.GetString(3)),
-        row.Get<string>(4) is { } master ? new WrappedKey(master, row.Get<byte[]>(5)) : null);
+        row.Get<string>(4) is { } master ? new WrappedKey(master, row.Get<byte[]>(5), row.GetBoolean(6)) : null);
 
-    ValueTask<byte[]> OpenAsync(Given given, CancellationToken cancellationToken) => secrets.OpenAsync(PlaceOf(given.VersionId), given.Secret, given.Along, cancellationToken);
+    ValueTask<byte[]> OpenAsync(Given given, CancellationToken cancellationToken) => secrets.OpenAsync(PlaceOf(given.VersionId), given.Secret, given.Along, evenIfClosed: false, cancellationToken);
 
     /// <summary>The plaintext: for those who may use the credential, while it is active and has not expired. An audit entry is written with it, in one round trip.</summary>
     /// <param name="version">An older one than that which is used now.</param>

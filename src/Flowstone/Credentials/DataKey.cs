@@ -18,6 +18,12 @@ public sealed record DataKey : ITenantOwned
     /// <summary>Since when it opens, but no longer seals; null for the tenant's current key.</summary>
     public DateTimeOffset? RetiredAt { get; init; }
 
+    /// <summary>Since when a rotation has sealed anew all that it had sealed, but payloads; null if none came to its end.</summary>
+    public DateTimeOffset? ResealedAt { get; init; }
+
+    /// <summary>Since when a value that is sealed with it is refused, because none can be: it was put there from an old copy.</summary>
+    public DateTimeOffset? ClosedAt { get; init; }
+
     /// <summary>Since when nothing that it sealed opens, for ever.</summary>
     public DateTimeOffset? DestroyedAt { get; init; }
 
@@ -33,7 +39,8 @@ public readonly record struct DataKeyPlace(Id<Tenant> TenantId, Id<DataKey> Id);
 
 /// <summary>A data key as it is stored.</summary>
 /// <param name="Bytes">Null: it was destroyed.</param>
-readonly record struct WrappedKey(string MasterKeyId, byte[]? Bytes);
+/// <param name="IsClosed">Whether values of columns may no longer be sealed with it.</param>
+readonly record struct WrappedKey(string MasterKeyId, byte[]? Bytes, bool IsClosed);
 
 sealed class DataKeyMapping : IEntityTypeConfiguration<DataKey>
 {
@@ -44,6 +51,9 @@ sealed class DataKeyMapping : IEntityTypeConfiguration<DataKey>
         key.HasOne<Tenant>().WithMany().HasForeignKey(k => k.TenantId).OnDelete(DeleteBehavior.Cascade);
         key.Property(k => k.MasterKeyId).HasMaxLength(MasterKeyMapping.LongestId);
         key.Property(k => k.WrappedKey);
+
+        // KeyRotation.ResumeAsync.
+        key.HasIndex(k => new { k.TenantId, k.RetiredAt }).HasDatabaseName("ix_data_keys_unfinished").HasFilter("retired_at is not null and resealed_at is null and destroyed_at is null");
 
         // DataKeys.CurrentAsync; and that processes which make a tenant's first key at once end with one.
         key.HasIndex(k => k.TenantId).IsUnique().HasDatabaseName("uq_data_keys_current").HasFilter("retired_at is null and destroyed_at is null");

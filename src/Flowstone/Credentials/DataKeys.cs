@@ -122,7 +122,7 @@ sealed class DataKeys : IDisposable
     const string Take = """
         update flowstone.data_keys set uses = uses + $2
          where tenant_id = $1 and retired_at is null and destroyed_at is null and uses <= $3 - $2
-        returning id, master_key_id, wrapped_key
+        returning id, master_key_id, wrapped_key, false
         """;
 
     async Task<StoredKey?> TakeAsync(Id<Tenant> tenant, long block, CancellationToken cancellationToken)
@@ -165,7 +165,7 @@ sealed class DataKeys : IDisposable
     async Task<StoredKey?> FindAsync(DataKeyPlace place, CancellationToken cancellationToken, bool current = false)
     {
         const string Find = """
-            select id, master_key_id, wrapped_key from flowstone.data_keys
+            select id, master_key_id, wrapped_key, closed_at is not null from flowstone.data_keys
              where tenant_id = $1 and id = $2 and (not $3 or (retired_at is null and destroyed_at is null))
             """;
         StoredKey? found = null;
@@ -174,9 +174,9 @@ sealed class DataKeys : IDisposable
     }
 
     async Task<SealingKey> UnwrapAsync(DataKeyPlace place, WrappedKey wrapped, CancellationToken cancellationToken)
-        => new(place.Id, await ring.UnwrapAsync(wrapped.MasterKeyId, place, wrapped.Bytes, cancellationToken));
+        => new(place.Id, await ring.UnwrapAsync(wrapped.MasterKeyId, place, wrapped.Bytes, cancellationToken)) { IsClosed = wrapped.IsClosed };
 
-    static StoredKey Read(NpgsqlDataReader row) => new(new(row.GetGuid(0)), new(row.GetString(1), row.Get<byte[]>(2)));
+    static StoredKey Read(NpgsqlDataReader row) => new(new(row.GetGuid(0)), new(row.GetString(1), row.Get<byte[]>(2), row.GetBoolean(3)));
 
     SemaphoreSlim TurnOf(Id<Tenant> tenant) => turns[(uint)tenant.GetHashCode() % turns.Length];
 }

@@ -1,3 +1,4 @@
+using System.Diagnostics.Metrics;
 using System.Security.Cryptography;
 using Flowstone.Audit;
 using Flowstone.Data;
@@ -45,6 +46,8 @@ public sealed record KeyReport(IReadOnlyList<DataKey> Keys, IReadOnlyList<Sealed
 /// </summary>
 public sealed class KeyRotation
 {
+    static readonly Counter<long> resealed = new Meter("Flowstone").CreateCounter<long>("flowstone.keys.resealed", "{value}", "Values that a rotation has sealed anew.");
+
     readonly Database app;
     readonly TenantDirectory tenants;
     readonly IKeyRing? ring;
@@ -92,20 +95,63 @@ public sealed class KeyRotation
     /// <summary>Retires the tenants' data keys, so that from now on others seal, and seals with those what the retired ones have sealed.</summary>
     /// <param name="only">One tenant; null is all.</param>
     /// <param name="progress">Told how many values were sealed anew, after each batch.</param>
+    /// <param name="by">For the audit trail; null is a job.</param>
     /// <returns>How many values were sealed anew.</returns>
     /// <exception cref="CredentialSealException">A value does not open: it is left as it is. All others were sealed anew.</exception>
-    public async Task<long> RotateAsync(Id<Tenant>? only = null, RotationPace? pace = null, IProgress<long>? progress = null, CancellationToken cancellationToken = default)
+    public async Task<long> RotateAsync(
+        Id<Tenant>? only = null, RotationPace? pace = null, IProgress<long>? progress = null, Actor? by = null, CancellationToken cancellationToken = default)
+    {
+        foreach (var tenant in await TenantsAsync(only, cancellationToken))
+            await BeginAsync(tenant, by ?? Actor.System("key rotation"), cancellationToken);
+        return await ResealAsync(only, pace, progress, cancellationToken);
+    }
+
+    /// <summary>Retires the tenant's data key, and leaves the rest to <see cref="ResealAsync"/>. Entered in the audit trail.</summary>
+    public async Task BeginAsync(Id<Tenant> tenant, Actor by, CancellationToken cancellationToken = default)
     {
         // Waits for those who are just storing what they sealed with it: they hold the key for share.
-        const string Retire = "update flowstone.data_keys set retired_at = $2 where tenant_id = $1 and retired_at is null and destroyed_at is null returning id";
-        foreach (var tenant in await TenantsAsync(only, cancellationToken))
-        {
-            var retired = new List<Id<DataKey>>();
-            await app.TransactAsync($"{tenant}", [new(Retire, P(tenant), P(clock.Now()))], row => retired.Add(new(row.GetGuid(0))), cancellationToken);
-            foreach (var key in retired)
-                secrets.Keys.Forget(new(tenant, key));
-        }
-        return await ResealAsync(only, pace, progress, cancellationToken);
+        const string Retire = "changed as (update flowstone.data_keys set retired_at = $2 where tenant_id = $1 and retired_at is null and destroyed_at is null returning id)";
+        await ChangeAsync(tenant, Retire, by, "DATA_KEYS_ROTATED", cancellationToken);
+    }
+
+    /// <summary>From now on what is sealed with a retired key is refused, but payloads: nothing is, so it would have been put there from an old copy. Entered in the audit trail.</summary>
+    /// <returns>How many keys were closed.</returns>
+    /// <exception cref="ConflictException">Something is still sealed with one: rotate first.</exception>
+    public async Task<int> CloseAsync(Id<Tenant> tenant, Actor by, CancellationToken cancellationToken = default)
+    {
+        const string Close = "changed as (update flowstone.data_keys set closed_at = $2 where tenant_id = $1 and retired_at is not null and closed_at is null and destroyed_at is null returning id)";
+        return (await ReportAsync(tenant, cancellationToken)).Behind is > 0 and var behind
+            ? throw new ConflictException($"{behind:N0} values are sealed with older keys: rotate first (flowstone keys rotate --resume).")
+            : await ChangeAsync(tenant, Close, by, "DATA_KEYS_CLOSED", cancellationToken);
+    }
+
+    /// <param name="change">Its $2 is the time.</param>
+    async Task<int> ChangeAsync(Id<Tenant> tenant, string change, Actor by, string action, CancellationToken cancellationToken)
+    {
+        var changed = new List<Id<DataKey>>();
+        var (sql, parameters) = AuditEntry.With(change, [P(clock.Now())], clock, by, action, tenant.Value);
+        await app.TransactAsync($"{tenant}", [new Statement(sql, [P(tenant), .. parameters])], row => changed.Add(new(row.GetGuid(0))), cancellationToken);
+        foreach (var key in changed)
+            secrets.Keys.Forget(new(tenant, key));
+        return changed.Count;
+    }
+
+    /// <summary>Goes on with what was begun and left by a process that ended. The server does it every ten minutes.</summary>
+    /// <inheritdoc cref="RotateAsync"/>
+    public async Task<long> ResumeAsync(RotationPace? pace = null, CancellationToken cancellationToken = default)
+    {
+        // ix_data_keys_unfinished
+        const string Find = """
+            select distinct k.tenant_id from flowstone.data_keys k
+             where k.tenant_id = any($1) and k.retired_at is not null and k.resealed_at is null and k.destroyed_at is null
+            """;
+        var unfinished = new List<Id<Tenant>>();
+        foreach (var chunk in ring is null ? [] : (await tenants.ListAsync(cancellationToken)).Select(tenant => tenant.Id).Chunk(100))
+            await app.TransactAsync(string.Join(',', chunk), [new(Find, P(Array.ConvertAll(chunk, id => id.Value)))], row => unfinished.Add(new(row.GetGuid(0))), cancellationToken);
+        var done = 0L;
+        foreach (var tenant in unfinished)
+            done += await ResealAsync(tenant, pace, progress: null, cancellationToken);
+        return done;
     }
 
     /// <summary>Seals with the tenants' current data keys what older ones have sealed: goes on with a rotation that was stopped.</summary>
@@ -118,6 +164,9 @@ public sealed class KeyRotation
         var done = 0L;
         var broken = new List<CredentialSealException>();
         foreach (var tenant in await TenantsAsync(only, cancellationToken))
+        {
+            var (retired, brokenBefore) = (new List<Guid>(), broken.Count);
+            await app.TransactAsync($"{tenant}", [new(Retired, P(tenant))], row => retired.Add(row.GetGuid(0)), cancellationToken);
             foreach (var column in SealedColumns.All)
             {
                 Guid? next = Guid.Empty;
@@ -127,12 +176,20 @@ public sealed class KeyRotation
                     done += sealedAnew;
                     if (sealedAnew > 0)
                         progress?.Report(done);
+                    resealed.Add(sealedAnew);
                     if (next is not null && pace.Pause > TimeSpan.Zero)
                         await Task.Delay(pace.Pause, clock, cancellationToken);
                 }
             }
+            if (broken.Count == brokenBefore)
+                await app.TransactAsync($"{tenant}", [new(Finish, P(tenant), P(clock.Now()), P(retired.ToArray()))], read: null, cancellationToken);
+        }
         return broken.Count == 0 ? done : throw broken[0];
     }
+
+    // Whoever stores with a retired key is refused, so one that was retired before the first look seals nothing any more.
+    const string Retired = "select id from flowstone.data_keys where tenant_id = $1 and retired_at is not null and resealed_at is null and destroyed_at is null";
+    const string Finish = "update flowstone.data_keys set resealed_at = $2 where tenant_id = $1 and id = any($3)";
 
     /// <returns>Where the next batch begins; null at the end.</returns>
     async Task<(Guid? Last, int Sealed)> ResealBatchAsync(Id<Tenant> tenant, SealedColumn column, Guid after, int size, List<CredentialSealException> broken, CancellationToken cancellationToken)
@@ -224,12 +281,7 @@ public sealed class KeyRotation
     public async Task<int> DestroyAsync(Id<Tenant> tenant, Actor by, CancellationToken cancellationToken = default)
     {
         const string Destroy = "changed as (update flowstone.data_keys set wrapped_key = null, destroyed_at = $2 where tenant_id = $1 and destroyed_at is null returning id)";
-        var destroyed = new List<Id<DataKey>>();
-        var (sql, parameters) = AuditEntry.With(Destroy, [P(clock.Now())], clock, by, "DATA_KEYS_DESTROYED", tenant.Value);
-        await app.TransactAsync($"{tenant}", [new Statement(sql, [P(tenant), .. parameters])], row => destroyed.Add(new(row.GetGuid(0))), cancellationToken);
-        foreach (var key in destroyed)
-            secrets.Keys.Forget(new(tenant, key));
-        return destroyed.Count;
+        return await ChangeAsync(tenant, Destroy, by, "DATA_KEYS_DESTROYED", cancellationToken);
     }
 
     async Task<IReadOnlyList<Id<Tenant>>> TenantsAsync(Id<Tenant>? only, CancellationToken cancellationToken)

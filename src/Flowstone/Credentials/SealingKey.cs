@@ -24,6 +24,9 @@ sealed class SealingKey : IDisposable
 
     public Id<DataKey> Id { get; }
 
+    /// <summary>Whether only payloads may still be sealed with it.</summary>
+    public bool IsClosed { get; init; }
+
     /// <summary>A key for another purpose, which says nothing about this one.</summary>
     public byte[] Derive(ReadOnlySpan<byte> purpose)
     {

@@ -47,12 +47,15 @@ public sealed class SecretSealer : IDisposable
     /// <exception cref="CredentialSealException">It was changed, belongs elsewhere, or its key is gone.</exception>
     /// <exception cref="UnavailableException">There is no master key, or it cannot be used now.</exception>
     public ValueTask<byte[]> OpenAsync(SealedPlace place, ReadOnlyMemory<byte> sealedValue, CancellationToken cancellationToken = default)
-        => OpenAsync(place, sealedValue, along: null, cancellationToken);
+        => OpenAsync(place, sealedValue, along: null, evenIfClosed: false, cancellationToken);
 
     /// <param name="along">The data key as it came with the value's row, in one round trip; null if it did not.</param>
-    internal async ValueTask<byte[]> OpenAsync(SealedPlace place, ReadOnlyMemory<byte> sealedValue, WrappedKey? along, CancellationToken cancellationToken)
+    /// <param name="evenIfClosed">For what a rotation leaves with its key.</param>
+    internal async ValueTask<byte[]> OpenAsync(SealedPlace place, ReadOnlyMemory<byte> sealedValue, WrappedKey? along, bool evenIfClosed, CancellationToken cancellationToken)
     {
         using var key = await Keys.GetAsync(place, Seal.KeyOf(place, sealedValue.Span), along, cancellationToken);
+        if (key.IsClosed && !evenIfClosed)
+            throw CredentialSealException.At(place, $"is sealed with the data key {key.Id}, which was closed when nothing was sealed with it any more: it was put there from an old copy.");
         return Seal.Open(key, place, sealedValue.Span);
     }
 

@@ -238,6 +238,8 @@ CREATE TABLE flowstone.data_keys (
     destroyed_at timestamp with time zone,
     uses bigint NOT NULL,
     wrapped_key bytea,
+    closed_at timestamp with time zone,
+    resealed_at timestamp with time zone,
     CONSTRAINT ck_data_keys_destroyed CHECK (((wrapped_key IS NULL) = (destroyed_at IS NOT NULL)))
 );
 
@@ -750,6 +752,8 @@ CREATE INDEX ix_credentials_by_end ON flowstone.credentials USING btree (tenant_
 CREATE INDEX ix_credentials_by_owner ON flowstone.credentials USING btree (tenant_id, owner_id);
 
 CREATE INDEX ix_credentials_by_team ON flowstone.credentials USING btree (tenant_id, team_id) WHERE (team_id IS NOT NULL);
+
+CREATE INDEX ix_data_keys_unfinished ON flowstone.data_keys USING btree (tenant_id, retired_at) WHERE ((retired_at IS NOT NULL) AND (resealed_at IS NULL) AND (destroyed_at IS NULL));
 
 CREATE INDEX ix_execution_attributes_by_value ON ONLY flowstone.execution_attributes USING btree (tenant_id, workflow_id, name, value, execution_id DESC);
 

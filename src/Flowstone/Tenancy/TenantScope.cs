@@ -11,7 +11,7 @@ namespace Flowstone.Tenancy;
 public sealed class TenantScope
 {
     internal TenantScope(
-        TenantDatabase database, Database app, SecretSealer secrets, LoginAttempts.Limits limits, Actor actor, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes)
+        TenantDatabase database, Database app, SecretSealer secrets, KeyRotation rotation, LoginAttempts.Limits limits, Actor actor, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes)
     {
         Actor = actor;
         TenantId = database.TenantId;
@@ -25,6 +25,7 @@ public sealed class TenantScope
         Shares = new WorkflowShareRepository(database, access, clock);
         Credentials = new CredentialRepository(database, access, secrets, clock);
         CredentialShares = new CredentialShareRepository(database, access, clock);
+        Keys = new TenantKeys(TenantId, access, rotation);
         Executions = new ExecutionRepository(database, access, clock, nodes, payloads, writes, lanes);
         Queue = new QueueControl(database, access, clock, lanes);
         PayloadPolicies = new PayloadPolicyRepository(database, access, payloads);
@@ -51,6 +52,9 @@ public sealed class TenantScope
 
     /// <summary>With whom credentials are shared.</summary>
     public CredentialShareRepository CredentialShares { get; }
+
+    /// <summary>What seals the tenant's secrets.</summary>
+    public TenantKeys Keys { get; }
 
     public ExecutionRepository Executions { get; }
 

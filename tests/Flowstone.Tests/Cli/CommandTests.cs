@@ -68,6 +68,7 @@ public sealed class CommandTests(TestDatabase database)
         var verified = await RunAsync("verify");
         Assert.Equal((0, "Nothing is left on older keys.\n"), (verified.ExitCode, verified.Error));
         Assert.Equal("0 data keys wrapped anew.\n", (await RunAsync("rewrap")).Output);
+        Assert.Equal("1 data keys closed.\n", (await RunAsync("close")).Output);
         Assert.Equal(2, (await RunAsync("destroy", tenant.Tenant.Slug)).ExitCode);
         Assert.Equal($"2 data keys of {tenant.Tenant.Slug} are destroyed.\n", (await RunAsync("destroy", tenant.Tenant.Slug, "--yes")).Output);
         Assert.Contains("lost: the key was destroyed", (await RunAsync("verify")).Output, StringComparison.Ordinal);

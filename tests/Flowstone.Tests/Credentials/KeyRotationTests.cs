@@ -62,7 +62,7 @@ public sealed class KeyRotationTests(TestDatabase database)
         var tenant = await database.NewTenantAsync();
         var credentials = await FillAsync(tenant.Scope, 50);
         using var stop = new CancellationTokenSource();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => tenant.Store.KeyRotation.RotateAsync(tenant.Id, new(BatchSize: 10), new Told(done => { if (done >= 20) stop.Cancel(); }), stop.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => tenant.Store.KeyRotation.RotateAsync(tenant.Id, new(BatchSize: 10), new Told(done => { if (done >= 20) stop.Cancel(); }), cancellationToken: stop.Token));
         Assert.InRange((await tenant.Store.KeyRotation.ReportAsync(tenant.Id)).Behind, 1, 30);
         foreach (var credential in credentials)   // half rotated, all open
             await tenant.Scope.Credentials.RevealAsync(credential.Id);
@@ -139,6 +139,54 @@ public sealed class KeyRotationTests(TestDatabase database)
         Assert.Equal(1L, await database.ScalarAsync<long>("select count(*) from flowstone.audit_entries where tenant_id = $1 and action = 'DATA_KEYS_DESTROYED'", P(tenant.Id)));
         Assert.Equal(0L, await database.ScalarAsync<long>("select count(*) from flowstone.data_keys where tenant_id = $1 and wrapped_key is not null", P(tenant.Id)));
         await FillAsync(tenant.Scope, 1);   // what comes later has another key
+    }
+
+    [Fact]
+    public async Task What_was_begun_and_left_is_taken_up_by_whoever_maintains_and_only_once()
+    {
+        var alone = await database.AloneAsync();
+        var tenant = await alone.NewTenantAsync();
+        await FillAsync(tenant.Scope, 5);
+        await tenant.Store.KeyRotation.BeginAsync(tenant.Id, Actor.System("test"));
+        Assert.Equal(5, (await tenant.Store.KeyRotation.ReportAsync(tenant.Id)).Behind);
+        Assert.Contains("5 values", (await Assert.ThrowsAsync<ConflictException>(() => tenant.Store.KeyRotation.CloseAsync(tenant.Id, Actor.System("test")))).Message, StringComparison.Ordinal);
+
+        var another = tenant.InAnotherProcess(alone.Source).Store.KeyRotation;
+        Assert.Equal(5, await another.ResumeAsync());
+
+        var report = await another.ReportAsync(tenant.Id);
+        Assert.Equal(0, report.Behind);
+        Assert.NotNull(report.Keys.Single(key => key.RetiredAt is not null).ResealedAt);
+        Assert.Equal(2, await RoundTrips.CountAsync(async () => Assert.Equal(0, await another.ResumeAsync())));   // the tenants, and whether there is anything to do
+    }
+
+    [Fact]
+    public async Task Once_older_keys_are_closed_a_value_from_an_old_copy_is_refused_and_payloads_still_open()
+    {
+        var tenant = await database.NewTenantAsync();
+        await tenant.Scope.PayloadPolicies.SetAsync(new() { Seal = true });
+        var execution = await tenant.StartAsync(input: TestTenant.Json("[1]"));
+        var credential = (await FillAsync(tenant.Scope, 1))[0];
+        var before = await database.ScalarAsync<byte[]>("select secret from flowstone.credential_versions where credential_id = $1", P(credential.Id));
+        await tenant.Store.KeyRotation.RotateAsync(tenant.Id);
+        var rotated = await database.ScalarAsync<byte[]>("select secret from flowstone.credential_versions where credential_id = $1", P(credential.Id));
+        await PutAsync(before);
+        await tenant.Scope.Credentials.RevealAsync(credential.Id);   // an old copy still opens
+        await PutAsync(rotated);
+
+        Assert.Equal(1, await tenant.Store.KeyRotation.CloseAsync(tenant.Id, Actor.System("test")));
+
+        await tenant.Scope.Credentials.RevealAsync(credential.Id);
+        await PutAsync(before);
+        foreach (var scope in new[] { tenant.Scope, tenant.InAnotherProcess(database.Source).Scope })
+        {
+            Assert.Contains("was closed", (await Assert.ThrowsAsync<CredentialSealException>(() => scope.Credentials.RevealAsync(credential.Id))).Message, StringComparison.Ordinal);
+            Assert.NotNull(await scope.Executions.FindPayloadAsync(execution.Id, execution.Input!));
+        }
+        Assert.Equal(1L, await database.ScalarAsync<long>("select count(*) from flowstone.audit_entries where tenant_id = $1 and action = 'DATA_KEYS_CLOSED'", P(tenant.Id)));
+
+        Task PutAsync(byte[] secret)
+            => database.ExecuteAsync(null, $"update flowstone.credential_versions set secret = '\\x{Convert.ToHexString(secret)}' where credential_id = '{credential.Id}'");
     }
 
     sealed class Told(Action<long> tell) : IProgress<long>

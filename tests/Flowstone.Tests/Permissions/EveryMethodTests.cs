@@ -44,6 +44,7 @@ public sealed class EveryMethodTests(TestDatabase database)
     {
         ["Credentials.UsedByAsync"] = "no workflow names it",
         ["Credentials.DeactivateExpiredAsync"] = "none has expired",
+        ["Keys.CloseAsync"] = "none is retired",
     };
 
     public static TheoryData<string> Methods => [.. All().Select(m => Name(m.Repository, m.Method))];

@@ -264,6 +264,10 @@ namespace Flowstone.Data.Migrations
                         .HasColumnType("uuid")
                         .HasColumnName("id");
 
+                    b.Property<DateTimeOffset?>("ClosedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("closed_at");
+
                     b.Property<DateTimeOffset>("CreatedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("created_at");
@@ -277,6 +281,10 @@ namespace Flowstone.Data.Migrations
                         .HasMaxLength(2048)
                         .HasColumnType("character varying(2048)")
                         .HasColumnName("master_key_id");
+
+                    b.Property<DateTimeOffset?>("ResealedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("resealed_at");
 
                     b.Property<DateTimeOffset?>("RetiredAt")
                         .HasColumnType("timestamp with time zone")
@@ -297,6 +305,10 @@ namespace Flowstone.Data.Migrations
                         .IsUnique()
                         .HasDatabaseName("uq_data_keys_current")
                         .HasFilter("retired_at is null and destroyed_at is null");
+
+                    b.HasIndex("TenantId", "RetiredAt")
+                        .HasDatabaseName("ix_data_keys_unfinished")
+                        .HasFilter("retired_at is not null and resealed_at is null and destroyed_at is null");
 
                     b.ToTable("data_keys", "flowstone", t =>
                         {

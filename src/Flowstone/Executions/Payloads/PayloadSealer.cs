@@ -45,7 +45,7 @@ sealed class PayloadSealer(SecretSealer secrets)
     {
         try
         {
-            return await secrets.OpenAsync(place.Sealed, body, cancellationToken);
+            return await secrets.OpenAsync(place.Sealed, body, along: null, evenIfClosed: true, cancellationToken);
         }
         catch (CredentialSealException error)
         {

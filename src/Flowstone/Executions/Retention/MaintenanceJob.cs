@@ -6,7 +6,7 @@ using Microsoft.Extensions.Logging;
 namespace Flowstone.Executions;
 
 /// <summary>
-/// Adds up statistics every few seconds, sweeps what was needed for a while every ten minutes, and deletes once a day what is past its
+/// Adds up statistics every few seconds, sweeps what was needed for a while every ten minutes, ends rotations of keys that were begun, and deletes once a day what is past its
 /// time. Runs with every server and every worker: any number of them at once.
 /// </summary>
 public sealed partial class MaintenanceJob(FlowstoneStore store, TimeProvider clock, ILogger<MaintenanceJob> logger) : BackgroundService
@@ -15,6 +15,8 @@ public sealed partial class MaintenanceJob(FlowstoneStore store, TimeProvider cl
     static readonly TimeSpan SweepEvery = TimeSpan.FromMinutes(10);
     static readonly TimeSpan RetainEvery = TimeSpan.FromDays(1);
     static readonly TimeSpan AfterFailure = TimeSpan.FromMinutes(1);
+
+    static readonly RotationPace gently = new(Pause: TimeSpan.FromMilliseconds(20));
 
     // A week's partition goes on the day after its last execution is past its time.
     static readonly TimeSpan patience = TimeSpan.FromDays(8);
@@ -32,6 +34,7 @@ public sealed partial class MaintenanceJob(FlowstoneStore store, TimeProvider cl
         RepeatAsync("Sweeping", SweepEvery, SweepEvery, cancellation => store.Retention.SweepAsync(cancellation), stoppingToken),
         RepeatAsync("Sweeping of sign-ins", SweepEvery, SweepEvery, cancellation => store.SignInSweep.RunAsync(cancellation), stoppingToken),
         RepeatAsync("Deactivating expired credentials", SweepEvery, SweepEvery, DeactivateExpiredAsync, stoppingToken),
+        RepeatAsync("Rotation of keys", SweepEvery, SweepEvery, cancellation => store.KeyRotation.ResumeAsync(gently, cancellation), stoppingToken),
         RepeatAsync("Retention", TimeSpan.FromMinutes(10), RetainEvery, RetainOnceAsync, stoppingToken));
 
     async Task DeactivateExpiredAsync(CancellationToken cancellationToken)
