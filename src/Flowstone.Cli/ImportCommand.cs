@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using Flowstone.Credentials.Original;
 using Flowstone.Workflows.N8n;
 
 namespace Flowstone.Cli;
@@ -7,6 +8,7 @@ namespace Flowstone.Cli;
 static class ImportCommand
 {
     const int MostNotes = 5;
+    const string EncryptionKey = "ENCRYPTION_KEY";
 
     public static Command Create()
     {
@@ -24,7 +26,40 @@ static class ImportCommand
                 Print(report);
             return report.Failures.Count == 0 ? 0 : 1;
         });
-        return new Command("import", "Bring in what other systems stored.") { n8n };
+        return new Command("import", "Bring in what other systems stored.") { n8n, Original() };
+    }
+
+    static Command Original()
+    {
+        var path = new Argument<string>("path") { Description = "The JSON file of one of its backups." };
+        var original = new Command("original", $"Bring in the credentials of the original platform: each is opened with its {EncryptionKey} and sealed anew. Again is harmless: those that are here stay.")
+        { path, StoreOptions.Tenant, StoreOptions.Json }.WithExample($"{EncryptionKey}=… flowstone import original ./backup.json");
+        original.SetAction(async (arguments, cancellationToken) =>
+        {
+            var key = Environment.GetEnvironmentVariable(EncryptionKey) is { Length: > 0 } set ? set : throw new InvalidInputException(EncryptionKey, "is not set: the key under which the original platform ran.");
+            await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);
+            var importer = new OriginalCredentialImporter(await open.TenantAsync(arguments, cancellationToken), key, Environment.GetEnvironmentVariable("ENCRYPTION_SALT"));
+            var report = await Output.WithProgressAsync("Importing", progress => importer.RunAsync(arguments.GetRequiredValue(path), progress, cancellationToken));
+            if (arguments.GetValue(StoreOptions.Json))
+                Output.Json(report);
+            else
+                Print(report);
+            return report.Any(row => row.Outcome == ImportOutcome.Failed) ? 1 : 0;
+        });
+        return original;
+    }
+
+    static void Print(IReadOnlyList<ImportedCredential> report)
+    {
+        foreach (var row in report)
+            if (row.Outcome == ImportOutcome.Failed)
+                Output.Error($"{row.Name} ({row.Id}): {row.Message}");
+            else if (row.Message is not null)
+                Output.Note($"{row.Name} ({row.Id}): {row.Message}");
+        Output.Line(string.Create(CultureInfo.InvariantCulture,
+            $"{report.Count:N0} credentials: {Of(ImportOutcome.Created):N0} new, {Of(ImportOutcome.AlreadyThere):N0} already here, {Of(ImportOutcome.Failed):N0} failed"));
+
+        int Of(ImportOutcome outcome) => report.Count(row => row.Outcome == outcome);
     }
 
     static void Print(N8nImportReport report)

@@ -24,7 +24,7 @@ public sealed class TestDatabase : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        postgres = await Flowstone.EmbeddedPostgres.StartThrowAwayAsync();
+        postgres = await Flowstone.EmbeddedPostgres.StartThrowAwayAsync(new Dictionary<string, string> { ["shared_preload_libraries"] = "pg_stat_statements" });   // CanaryTests
         await ExecuteAsync("postgres", $"create database {Template}");
         await new DatabaseInstaller(SuperuserConnectionString(Template)).RunAsync();
         await ExecuteAsync("postgres", $"create database {name} template {Template}");

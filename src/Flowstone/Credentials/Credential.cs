@@ -139,11 +139,18 @@ sealed class CredentialMapping : IEntityTypeConfiguration<Credential>
         credential.Property(c => c.Name).HasMaxLength(255);
         credential.Property(c => c.Description).HasMaxLength(2000);
 
+        // An imported one is known again.
+        credential.Property<string?>("ImportKey").HasMaxLength(1024);
+        credential.HasIndex("TenantId", "ImportKey").IsUnique().HasFilter("import_key is not null").HasDatabaseName("uq_credentials_import_key");
+
         // AccessRule: a user's own; and deleting a user.
         credential.HasIndex(c => new { c.TenantId, c.OwnerId }).HasDatabaseName("ix_credentials_by_owner");
 
         // AccessRule: a team's; and deleting a team.
         credential.HasIndex(c => new { c.TenantId, c.TeamId }).HasDatabaseName("ix_credentials_by_team").HasFilter("team_id is not null");
+
+        // AccessRule: what everybody may use.
+        credential.HasIndex(c => new { c.TenantId, c.Id }).HasDatabaseName("ix_credentials_public").HasFilter("visibility = 'PUBLIC'");
 
         // DeactivateExpiredAsync.
         credential.HasIndex(c => new { c.TenantId, c.ExpiresAt }).HasDatabaseName("ix_credentials_by_end").HasFilter("active and expires_at is not null");

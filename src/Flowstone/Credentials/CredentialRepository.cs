@@ -12,6 +12,10 @@ using static Flowstone.Data.Sql;
 
 namespace Flowstone.Credentials;
 
+/// <param name="Key">Names it where it came from.</param>
+/// <param name="Owner">Null: whose it was is not here.</param>
+sealed record CredentialOrigin(string Key, Id<User>? Owner, bool Active);
+
 /// <summary>Keeps credentials. Each call does what its actor may (docs/credentials.md); plaintext comes out of <see cref="RevealAsync"/> alone.</summary>
 public sealed partial class CredentialRepository
 {
@@ -33,15 +37,22 @@ public sealed partial class CredentialRepository
     /// <exception cref="UnavailableException">There is no master key.</exception>
     public async Task<Credential> CreateAsync(NewCredential request, CancellationToken cancellationToken = default)
     {
+        var plain = CredentialShape.Check(request.Type, request.Secret);
+        if (request.ExpiresAt <= clock.Now())
+            throw new InvalidInputException("expiresAt", "has passed.");
+        return await CreateAsync(request, plain, origin: null, cancellationToken);
+    }
+
+    /// <summary>Seals and stores one that another system had, as it was there.</summary>
+    /// <param name="plain">The secret; it is wiped.</param>
+    internal async Task<Credential> CreateAsync(NewCredential request, byte[] plain, CredentialOrigin? origin, CancellationToken cancellationToken)
+    {
         Text.Require("name", request.Name, 255);
         Text.Check("description", request.Description, 2000);
-        var plain = CredentialShape.Check(request.Type, request.Secret);
         await access.RequireAsync(AccessLevel.Write, cancellationToken);
         if (request.TeamId is { } team && !await access.MayAsync(TeamRole.Member, team, cancellationToken))
             throw new InvalidInputException("teamId", "is not a team that you may give credentials to.");
         var now = clock.Now();
-        if (request.ExpiresAt <= now)
-            throw new InvalidInputException("expiresAt", "has passed.");
         var credential = new Credential
         {
             TenantId = database.TenantId,
@@ -50,17 +61,17 @@ public sealed partial class CredentialRepository
             Description = request.Description,
             Type = request.Type,
             Visibility = request.Visibility ?? (request.TeamId is null ? Visibility.Private : Visibility.Team),
-            OwnerId = access.Actor.UserId,
+            OwnerId = origin is null ? access.Actor.UserId : origin.Owner,
             TeamId = request.TeamId,
-            Active = true,
+            Active = origin?.Active ?? true,
             ExpiresAt = request.ExpiresAt?.ToUniversalTime(),
             Version = 1,
             CreatedAt = now,
             UpdatedAt = now,
         };
         const string Insert = """
-            insert into flowstone.credentials (tenant_id, id, name, description, type, visibility, owner_id, team_id, active, expires_at, version, created_at, updated_at)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, true, $9, 1, $10, $10)
+            insert into flowstone.credentials (tenant_id, id, name, description, type, visibility, owner_id, team_id, active, expires_at, version, created_at, updated_at, import_key)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $11, $9, 1, $10, $10, $12)
             """;
         const string InsertVersion = """
             changed as (
@@ -71,8 +82,8 @@ public sealed partial class CredentialRepository
         [
             guard,
             (Insert, [P(credential.Id), P(credential.Name), P(credential.Description), P(EnumText<CredentialType>.Of(credential.Type)), P(EnumText<Visibility>.Of(credential.Visibility)),
-                P(credential.OwnerId), P(credential.TeamId), P(credential.ExpiresAt), P(now)]),
-            Audited(InsertVersion, [P(version), P(credential.Id), P(secret), P(credential.OwnerId), P(now)], "CREDENTIAL_CREATED", credential.Id),
+                P(credential.OwnerId), P(credential.TeamId), P(credential.ExpiresAt), P(now), P(credential.Active), P(origin?.Key)]),
+            Audited(InsertVersion, [P(version), P(credential.Id), P(secret), P(access.Actor.UserId), P(now)], origin is null ? "CREDENTIAL_CREATED" : "CREDENTIAL_IMPORTED", credential.Id),
         ], cancellationToken), cancellationToken);
         return credential;
     }
@@ -280,6 +291,10 @@ public sealed partial class CredentialRepository
         await app.TransactAsync(string.Join(',', among), [new Statement(Find, P(Array.ConvertAll(among, id => id.Value)), P(now))], row => found.Add(new(row.GetGuid(0))), cancellationToken);
         return found;
     }
+
+    /// <summary>What names the imported ones where they came from.</summary>
+    internal async Task<HashSet<string>> ImportKeysAsync(CancellationToken cancellationToken)
+        => [.. await database.QueryAsync("select import_key from flowstone.credentials where tenant_id = $1 and import_key is not null", [], row => row.GetString(0), cancellationToken)];
 
     async Task RequireToKnowAsync(Id<Credential> id, CancellationToken cancellationToken) => _ = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Credential", id);
 

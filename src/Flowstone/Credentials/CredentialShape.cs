@@ -41,9 +41,11 @@ static class CredentialShape
         if (type == CredentialType.SshKey && errors.All.Count == 0 && !secret.GetProperty("privateKey").GetString()!.Contains("PRIVATE KEY-----", StringComparison.Ordinal))
             errors.Add("secret.privateKey", "is no private key in PEM or OpenSSH form.");
         errors.ThrowIfAny();
-        var bytes = JsonBytes.Of(secret);
-        return bytes.Length <= MaxBytes ? bytes : throw new InvalidInputException("secret", $"has {bytes.Length:N0} bytes; at most {MaxBytes:N0} are allowed.");
+        return CheckSize(JsonBytes.Of(secret));
     }
+
+    public static byte[] CheckSize(byte[] secret)
+        => secret.Length <= MaxBytes ? secret : throw new InvalidInputException("secret", $"has {secret.Length:N0} bytes; at most {MaxBytes:N0} are allowed.");
 
     // A key may itself be secret: only that something is wrong is told of what is deeper.
     static InvalidInputException Refused(FieldErrors errors)

@@ -223,6 +223,7 @@ CREATE TABLE flowstone.credentials (
     last_used_at timestamp with time zone,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    import_key character varying(1024),
     CONSTRAINT ck_credentials_type CHECK (((type)::text = ANY ((ARRAY['API_KEY'::character varying, 'OAUTH2'::character varying, 'BASIC_AUTH'::character varying, 'JWT'::character varying, 'SSH_KEY'::character varying, 'DATABASE'::character varying, 'CUSTOM'::character varying])::text[]))),
     CONSTRAINT ck_credentials_visibility CHECK (((visibility)::text = ANY ((ARRAY['PRIVATE'::character varying, 'TEAM'::character varying, 'PUBLIC'::character varying])::text[])))
 );
@@ -753,6 +754,8 @@ CREATE INDEX ix_credentials_by_owner ON flowstone.credentials USING btree (tenan
 
 CREATE INDEX ix_credentials_by_team ON flowstone.credentials USING btree (tenant_id, team_id) WHERE (team_id IS NOT NULL);
 
+CREATE INDEX ix_credentials_public ON flowstone.credentials USING btree (tenant_id, id) WHERE ((visibility)::text = 'PUBLIC'::text);
+
 CREATE INDEX ix_data_keys_unfinished ON flowstone.data_keys USING btree (tenant_id, retired_at) WHERE ((retired_at IS NOT NULL) AND (resealed_at IS NULL) AND (destroyed_at IS NULL));
 
 CREATE INDEX ix_execution_attributes_by_value ON ONLY flowstone.execution_attributes USING btree (tenant_id, workflow_id, name, value, execution_id DESC);
@@ -804,6 +807,8 @@ CREATE INDEX ix_workflows_public ON flowstone.workflows USING btree (tenant_id, 
 CREATE UNIQUE INDEX uq_api_keys_hash ON flowstone.api_keys USING btree (tenant_id, key_hash);
 
 CREATE UNIQUE INDEX uq_credential_versions_number ON flowstone.credential_versions USING btree (tenant_id, credential_id, number);
+
+CREATE UNIQUE INDEX uq_credentials_import_key ON flowstone.credentials USING btree (tenant_id, import_key) WHERE (import_key IS NOT NULL);
 
 CREATE UNIQUE INDEX uq_data_keys_current ON flowstone.data_keys USING btree (tenant_id) WHERE ((retired_at IS NULL) AND (destroyed_at IS NULL));
 

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using Flowstone.Cli;
 using Flowstone.Credentials;
+using Flowstone.Tests.Credentials.Original;
 using Flowstone.Tests.Snapshots;
 
 namespace Flowstone.Tests.Cli;
@@ -33,6 +34,28 @@ public sealed class CommandTests(TestDatabase database)
         {
             Directory.Delete(folder, recursive: true);
         }
+    }
+
+    [Fact]
+    public async Task Credentials_of_the_original_are_brought_in_with_what_is_wrong_named_and_no_secret_shown()
+    {
+        var tenant = await database.NewTenantAsync();
+        var file = Path.GetTempFileName();
+        await File.WriteAllTextAsync(file, $$"""{"credentials":[{"id":"c1","name":"Shop","type":"API_KEY","data":"{{OriginalSecretsTests.OfFirst}}"},{"id":"c2","name":"Lost","type":"API_KEY","data":"{{OriginalSecretsTests.OfFirst[..^2]}}00"}]}""");
+
+        var first = await RunAsync();
+        Assert.Equal((1, "2 credentials: 1 new, 0 already here, 1 failed\n"), (first.ExitCode, first.Output));
+        Assert.Contains("Lost (c2): The secret of the original system", first.Error, StringComparison.Ordinal);
+        Assert.Contains("Shop (c1): Its owner is not here", first.Error, StringComparison.Ordinal);
+        Assert.DoesNotContain("sk_live", first.Output + first.Error, StringComparison.Ordinal);
+        Assert.Equal(["ALREADY_THERE", "FAILED"], JsonElement.Parse((await RunAsync("--json")).Output).EnumerateArray().Select(row => row.GetProperty("outcome").GetString()));
+        var credential = Assert.Single(await tenant.Scope.Credentials.ListAsync(new(), null, 10));
+        Assert.Equal("sk_live_1", (await tenant.Scope.Credentials.RevealAsync(credential.Id)).Secret.GetProperty("apiKey").GetString());
+
+        File.Delete(file);
+        Assert.Equal((2, $"path: {file} is not there.\n"), ((await RunAsync()).ExitCode, (await RunAsync()).Error));
+
+        Task<Tool.Result> RunAsync(params string[] more) => Tool.RunAsync(null, ["import", "original", file, .. more, "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()]);
     }
 
     [Fact]

@@ -17,7 +17,7 @@ static class Tool
         start.Environment.Remove("DATABASE_URL");
         start.Environment["FLOWSTONE_DATA"] = data ?? "/nowhere";
         if (data is null)
-            start.Environment["FLOWSTONE_MASTER_KEY"] = TestKeys.Text;
+            (start.Environment["FLOWSTONE_MASTER_KEY"], start.Environment["ENCRYPTION_KEY"]) = (TestKeys.Text, "short");
         return Process.Start(start)!;
     }
 

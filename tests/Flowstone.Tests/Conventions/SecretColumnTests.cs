@@ -22,6 +22,7 @@ public sealed partial class SecretColumnTests
         ["user_external_logins.provider_key"] = "the number of an account elsewhere",
         ["payloads.object_key"] = "where the object lies",
         ["workflows.import_key"] = "which workflow of elsewhere it was imported from",
+        ["credentials.import_key"] = "which credential of elsewhere it was imported from",
     };
 
     [Fact]

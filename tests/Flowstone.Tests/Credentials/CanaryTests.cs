@@ -23,6 +23,7 @@ public sealed class CanaryTests(TestDatabase shared)
         var canary = $"canary{Path.GetRandomFileName()}";
         var told = new Told();
         var database = await shared.AloneAsync();
+        await database.ExecuteAsync(null, "create extension pg_stat_statements");
         var tenant = await database.NewTenantAsync();
         var user = await tenant.Scope.Users.CreateAsync(new NewUser { Email = $"ada@{tenant.Tenant.Slug}.example", Role = UserRole.Admin, PasswordHash = SignIn.HashPassword($"{canary}-password") });
         using var traces = told.Traces();
@@ -65,6 +66,9 @@ public sealed class CanaryTests(TestDatabase shared)
 
         // In the database: statements as they are seen by others, and all rows but the sealed.
         told.Add(await database.ScalarAsync<string>("select coalesce(string_agg(query, ' '), '') from pg_stat_activity"));
+        var statements = await database.ScalarAsync<string>("select string_agg(query, ' ') from pg_stat_statements where dbid = (select oid from pg_database where datname = current_database())");
+        Assert.Contains("credential_versions", statements, StringComparison.Ordinal);   // it looks where it should
+        told.Add(statements);
         told.Add(await database.ScalarAsync<string>("select string_agg(a::text, ' ') from flowstone.audit_entries a"));
         told.Add(await database.ScalarAsync<string>("select string_agg(encode(secret, 'escape'), ' ') from flowstone.credential_versions"));
         await server.StopAsync();

@@ -99,6 +99,11 @@ namespace Flowstone.Data.Migrations
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("expires_at");
 
+                    b.Property<string>("ImportKey")
+                        .HasMaxLength(1024)
+                        .HasColumnType("character varying(1024)")
+                        .HasColumnName("import_key");
+
                     b.Property<DateTimeOffset?>("LastUsedAt")
                         .HasColumnType("timestamp with time zone")
                         .HasColumnName("last_used_at");
@@ -143,6 +148,15 @@ namespace Flowstone.Data.Migrations
                     b.HasIndex("TenantId", "ExpiresAt")
                         .HasDatabaseName("ix_credentials_by_end")
                         .HasFilter("active and expires_at is not null");
+
+                    b.HasIndex("TenantId", "Id")
+                        .HasDatabaseName("ix_credentials_public")
+                        .HasFilter("visibility = 'PUBLIC'");
+
+                    b.HasIndex("TenantId", "ImportKey")
+                        .IsUnique()
+                        .HasDatabaseName("uq_credentials_import_key")
+                        .HasFilter("import_key is not null");
 
                     b.HasIndex("TenantId", "OwnerId")
                         .HasDatabaseName("ix_credentials_by_owner");

@@ -4,13 +4,14 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 using Flowstone.Credentials;
+using Flowstone.Credentials.Original;
 
-namespace Flowstone.Tests.Credentials;
+namespace Flowstone.Tests.Credentials.Original;
 
 public sealed class OriginalSecretsTests
 {
-    const string OfFirst = "2df99ad9e55fa4d4fb5fef5a4ece811e:0d2fbbd96d7e42521c0e33f7a0f65282:81bbe518884cbf5c68f2310041ca77d590dd0209db82";
-    const string OfSecond = "v1:48f66b62d66f427daedf97f9d4637878:70d24d66c41a8375ad293300b1e5a3deb9470804103b:9c96c7d058fd9c22eee616bc38f158a7";
+    internal const string OfFirst = "2df99ad9e55fa4d4fb5fef5a4ece811e:0d2fbbd96d7e42521c0e33f7a0f65282:81bbe518884cbf5c68f2310041ca77d590dd0209db82";
+    internal const string OfSecond = "v1:48f66b62d66f427daedf97f9d4637878:70d24d66c41a8375ad293300b1e5a3deb9470804103b:9c96c7d058fd9c22eee616bc38f158a7";
 
     // Made with Node's crypto.
     [Theory]
@@ -155,7 +156,7 @@ public sealed class OriginalSecretsTests
         return message;
     }
 
-    static async Task<string> NodeAsync(string script)
+    internal static async Task<string> NodeAsync(string script)
     {
         var start = new ProcessStartInfo("node", ["-e", script]) { RedirectStandardOutput = true };
         Process? node = null;

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
 using System.Security.Cryptography;
 
-namespace Flowstone.Credentials;
+namespace Flowstone.Credentials.Original;
 
 /// <summary>scrypt (RFC 7914), which .NET has not, for keys of others' making.</summary>
 static class Scrypt

@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
 
-namespace Flowstone.Credentials;
+namespace Flowstone.Credentials.Original;
 
 /// <summary>Opens the secrets of the original system, for the importer alone. It had two layouts, with a key each, both from ENCRYPTION_KEY.</summary>
 /// <param name="salt">Of the second layout; null for the original's, "salt".</param>

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 
-namespace Flowstone.Credentials;
+namespace Flowstone.Credentials.Original;
 
 /// <summary>
 /// AES-GCM with a nonce of any length (NIST SP 800-38D), which .NET's takes with 12 bytes alone. Not in constant time: for reading what others sealed, never for what is
