@@ -66,8 +66,8 @@ public sealed record DefinitionDiff
         return FieldChange.Apply(definition,
         [
             .. diff.Fields,
-            new("/nodes", After: Array(ApplyToNodes(definition, diff))),
-            new("/edges", After: hasEdges ? Array(ApplyToEdges(definition, diff)) : default),
+            new("/nodes", default, Array(ApplyToNodes(definition, diff))),
+            new("/edges", default, hasEdges ? Array(ApplyToEdges(definition, diff)) : default),
         ]);
     }
 

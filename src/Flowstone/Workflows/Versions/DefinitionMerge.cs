@@ -26,9 +26,9 @@ public sealed record MergeConflict(
     ConflictKind Kind,
     string Path,
     string Message,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] JsonElement Base = default,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] JsonElement Theirs = default,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] JsonElement Mine = default);
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] JsonElement Base,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] JsonElement Theirs,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] JsonElement Mine);
 
 /// <summary>
 /// Merges two changes of one definition. What only one side touched is taken from it: nodes by id, edges by their ends, fields by name, settings,

@@ -10,8 +10,8 @@ namespace Flowstone.Workflows;
 /// <param name="After">The same of what there is now.</param>
 public sealed record FieldChange(
     string Path,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] JsonElement Before = default,
-    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] JsonElement After = default)
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] JsonElement Before,
+    [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)] JsonElement After)
 {
     /// <summary>What turns one value into the other. Into arrays of one length it looks by place; of other arrays the whole is a change.</summary>
     /// <param name="opens">Whether to look into an object or array that both have at a path; null looks into all.</param>
@@ -41,11 +41,11 @@ public sealed record FieldChange(
                 if (rest.Remove(name, out var other))
                     Compare(JsonPointer.Append(path, name), value, other);
                 else
-                    changes.Add(new(JsonPointer.Append(path, name), value));
+                    changes.Add(new(JsonPointer.Append(path, name), value, default));
             }
             foreach (var (name, value) in added)
                 if (rest.ContainsKey(name))
-                    changes.Add(new(JsonPointer.Append(path, name), After: value));
+                    changes.Add(new(JsonPointer.Append(path, name), default, value));
         }
     }
 
