@@ -3,6 +3,7 @@ using Flowstone.Credentials;
 using Flowstone.Executions;
 using Flowstone.Server.Console;
 using Flowstone.Users;
+using Flowstone.Workflows;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 
@@ -97,10 +98,18 @@ static partial class ErrorResponses
     public static RequestRefusedException PreconditionRequired()
         => new(Problem(428, "precondition-required", "Precondition required", "Send the ETag of the version that you edited as If-Match, so that no other change is lost."));
 
-    public static RequestRefusedException VersionConflict(string message, int currentVersion)
+    /// <summary>With what each side did to the version that was edited, and where they are in each other's way.</summary>
+    public static RequestRefusedException VersionConflict(VersionConflictException error)
     {
-        var problem = Problem(412, "version-conflict", "Version conflict", message);
-        problem.Extensions["currentVersion"] = currentVersion;
+        var problem = Problem(412, "version-conflict", "Version conflict", error.Message);
+        problem.Extensions["currentVersion"] = error.Theirs.Number;
+        problem.Extensions["conflicts"] = error.Conflicts;
+        if (error.Base is { } origin)
+        {
+            problem.Extensions["basedOn"] = origin.Number;
+            problem.Extensions["theirs"] = DefinitionDiff.Between(origin.Definition, error.Theirs.Definition);
+            problem.Extensions["mine"] = DefinitionDiff.Between(origin.Definition, error.Mine);
+        }
         return new(problem);
     }
 

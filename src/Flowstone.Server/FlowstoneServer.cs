@@ -68,6 +68,9 @@ public static class FlowstoneServer
         api.MapTeams();
         api.MapApiKeys();
         api.MapWorkflows();
+        api.MapVersions();
+        api.MapPublishing();
+        api.MapTrash();
         api.MapShares();
         api.MapCredentials();
         api.MapKeys();

@@ -10,7 +10,7 @@ public sealed class NotFoundException(string kind, object id) : FlowstoneExcepti
 public sealed class AccessDeniedException(string message) : FlowstoneException(message);
 
 /// <summary>The row changed first, or a unique name is taken. Read again before retrying.</summary>
-public sealed class ConflictException(string message, Exception? cause = null) : FlowstoneException(message, cause);
+public class ConflictException(string message, Exception? cause = null) : FlowstoneException(message, cause);
 
 /// <summary>The database could not be reached or could not take the write. A call whose commit was under way may have taken effect.</summary>
 public sealed class UnavailableException(string message, Exception? cause = null) : FlowstoneException(message, cause)

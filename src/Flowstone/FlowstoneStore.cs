@@ -3,6 +3,7 @@ using Flowstone.Data;
 using Flowstone.Executions;
 using Flowstone.Tenancy;
 using Flowstone.Users;
+using Flowstone.Workflows;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -55,6 +56,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
         Statistics = new StatisticsFold(app, Tenants);
         Queue = new ExecutionQueue(app, worker, clock, nodes, payloads, writes, lanes, news);
         Retention = new ExecutionRetention(app, worker, clock);
+        Trash = new WorkflowTrash(app, Tenants, clock);
         Health = new DatabaseHealth(source, masters);
     }
 
@@ -91,6 +93,9 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     /// <summary>Deletes what finished long ago; the server does it once a day.</summary>
     public ExecutionRetention Retention { get; }
+
+    /// <summary>Deletes for good what was deleted long ago; the server does it once a day.</summary>
+    public WorkflowTrash Trash { get; }
 
     /// <summary>Whether the database can be used, and if not, why.</summary>
     public DatabaseHealth Health { get; }

@@ -38,8 +38,8 @@ public sealed class TestTenant
             edges = Enumerable.Range(1, Math.Max(0, nodes - 1)).Select(i => new { source = $"n{i - 1}", output = "main", outputIndex = 0, target = $"n{i}", input = "main", inputIndex = 0 }),
         });
 
-    public Task<Workflow> CreateWorkflowAsync(string name = "Test", int nodes = 3)
-        => Scope.Workflows.CreateAsync(new NewWorkflow { Definition = Definition(name, nodes) });
+    public async Task<Workflow> CreateWorkflowAsync(string name = "Test", int nodes = 3)
+        => await Scope.Workflows.CreateAsync(new NewWorkflow { Definition = Definition(name, nodes) });
 
     /// <summary>Starts an execution, of a new workflow unless one is given.</summary>
     public async Task<Execution> StartAsync(Workflow? workflow = null, short priority = 0, DateTimeOffset? dueAt = null, PayloadBody? input = null)

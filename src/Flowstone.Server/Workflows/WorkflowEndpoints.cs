@@ -14,7 +14,8 @@ sealed record NewVersionRequest(JsonElement Definition, string? Message = null);
 sealed record WorkflowChanges(WorkflowStatus? Status = null, Visibility? Visibility = null);
 
 /// <param name="Hash">SHA-256 of the definition's canonical form.</param>
-sealed record VersionResponse(int Number, JsonElement Definition, string Hash, string? Message, Id<User>? AuthorId, DateTimeOffset CreatedAt);
+/// <param name="BasedOn">The version that the author had edited; before the parent, this one is a merge.</param>
+sealed record VersionResponse(int Number, JsonElement Definition, string Hash, string? Message, Id<User>? AuthorId, int? BasedOn, int? Parent, DateTimeOffset CreatedAt);
 
 static class WorkflowEndpoints
 {
@@ -40,7 +41,7 @@ static class WorkflowEndpoints
         return TypedResults.Ok(page.Of(await tenant.Workflows.ListAsync(filter, page.Before<Workflow>(), page.Take, cancellationToken), w => w.Id));
     }
 
-    static async Task<CreatedAtRoute<Workflow>> Create(NewWorkflow request, TenantScope tenant, HttpResponse response, CancellationToken cancellationToken)
+    static async Task<CreatedAtRoute<SavedWorkflow>> Create(NewWorkflow request, TenantScope tenant, HttpResponse response, CancellationToken cancellationToken)
     {
         Check(request.Definition);
         var workflow = await tenant.Workflows.CreateAsync(request, cancellationToken);
@@ -55,8 +56,11 @@ static class WorkflowEndpoints
         return TypedResults.Ok(workflow);
     }
 
-    /// <summary>Needs If-Match with the ETag of the version that was edited. The newest version's own definition adds none.</summary>
-    static async Task<Ok<Workflow>> AddVersion(
+    /// <summary>
+    /// Needs If-Match with the ETag of the version that was edited. The newest version's own definition adds none. If others saved meanwhile and touched something
+    /// else, both are merged: then the answer has <c>merged</c> and the definition that is stored. If they touched the same: 412, with <c>conflicts</c>.
+    /// </summary>
+    static async Task<Ok<SavedWorkflow>> AddVersion(
         Id<Workflow> id, NewVersionRequest request, TenantScope tenant, HttpContext context, CancellationToken cancellationToken)
     {
         var basedOn = VersionTag.Require(context.Request);
@@ -67,26 +71,18 @@ static class WorkflowEndpoints
             VersionTag.Set(context.Response, workflow.Version);
             return TypedResults.Ok(workflow);
         }
-        catch (ConflictException error) when (basedOn is not null)
+        catch (VersionConflictException error)
         {
-            throw ErrorResponses.VersionConflict(error.Message, (await FindAsync(tenant, id, cancellationToken)).Version);
+            throw ErrorResponses.VersionConflict(error);
         }
     }
 
     static async Task<Ok<Workflow>> Update(Id<Workflow> id, WorkflowChanges changes, TenantScope tenant, CancellationToken cancellationToken)
         => TypedResults.Ok(await tenant.Workflows.SetAsync(id, changes.Status, changes.Visibility, cancellationToken));
 
+    /// <summary>Moves it to the trash, from where it can be restored: POST /trash/{id}/restore.</summary>
     static async Task<NoContent> Delete(Id<Workflow> id, TenantScope tenant, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await tenant.Workflows.DeleteAsync(id, cancellationToken) ? TypedResults.NoContent() : throw new NotFoundException("Workflow", id);
-        }
-        catch (InvalidInputException error)
-        {
-            throw new ConflictException("The workflow has been executed: set its status to ARCHIVED instead.", error);
-        }
-    }
+        => await tenant.Workflows.DeleteAsync(id, cancellationToken) ? TypedResults.NoContent() : throw new NotFoundException("Workflow", id);
 
     /// <summary>The names and types by which the workflow's executions can be found.</summary>
     static async Task<Ok<IReadOnlyDictionary<string, AttributeType>>> SearchAttributes(Id<Workflow> id, TenantScope tenant, CancellationToken cancellationToken)
@@ -113,7 +109,7 @@ static class WorkflowEndpoints
     {
         var version = await tenant.Workflows.FindVersionAsync(id, number, cancellationToken) ?? throw new NotFoundException($"Workflow {id} version", number);
         return TypedResults.Ok(new VersionResponse(
-            version.Number, version.Definition, Convert.ToHexStringLower(version.Hash), version.Message, version.AuthorId, version.CreatedAt));
+            version.Number, version.Definition, Convert.ToHexStringLower(version.Hash), version.Message, version.AuthorId, version.BasedOn, version.Parent, version.CreatedAt));
     }
 
     // The repository checks too, but knows paths within the definition alone; the caller looks at the whole body.
@@ -125,6 +121,6 @@ static class WorkflowEndpoints
             throw new InvalidInputException("definition.name", "is missing; a string is needed.");
     }
 
-    static async Task<Workflow> FindAsync(TenantScope tenant, Id<Workflow> id, CancellationToken cancellationToken)
+    internal static async Task<Workflow> FindAsync(TenantScope tenant, Id<Workflow> id, CancellationToken cancellationToken)
         => await tenant.Workflows.FindAsync(id, cancellationToken) ?? throw new NotFoundException("Workflow", id);
 }

@@ -571,6 +571,17 @@ CREATE TABLE flowstone.users (
 
 ALTER TABLE ONLY flowstone.users FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE flowstone.workflow_publications (
+    tenant_id uuid NOT NULL,
+    workflow_id uuid NOT NULL,
+    number integer NOT NULL,
+    version integer,
+    published_by uuid,
+    published_at timestamp with time zone NOT NULL
+);
+
+ALTER TABLE ONLY flowstone.workflow_publications FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE flowstone.workflow_shares (
     tenant_id uuid NOT NULL,
     workflow_id uuid NOT NULL,
@@ -592,7 +603,8 @@ CREATE TABLE flowstone.workflow_versions (
     hash bytea NOT NULL,
     message character varying(2000),
     author_id uuid,
-    created_at timestamp with time zone NOT NULL
+    created_at timestamp with time zone NOT NULL,
+    based_on integer
 );
 
 ALTER TABLE ONLY flowstone.workflow_versions FORCE ROW LEVEL SECURITY;
@@ -730,6 +742,9 @@ ALTER TABLE ONLY flowstone.user_tokens
 ALTER TABLE ONLY flowstone.users
     ADD CONSTRAINT pk_users PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY flowstone.workflow_publications
+    ADD CONSTRAINT pk_workflow_publications PRIMARY KEY (tenant_id, workflow_id, number);
+
 ALTER TABLE ONLY flowstone.workflow_shares
     ADD CONSTRAINT pk_workflow_shares PRIMARY KEY (tenant_id, workflow_id, user_id);
 
@@ -804,6 +819,8 @@ CREATE INDEX ix_workflows_by_team ON flowstone.workflows USING btree (tenant_id,
 
 CREATE INDEX ix_workflows_public ON flowstone.workflows USING btree (tenant_id, id) WHERE ((visibility)::text = 'PUBLIC'::text);
 
+CREATE INDEX ix_workflows_trash ON flowstone.workflows USING btree (tenant_id, deleted_at) WHERE (deleted_at IS NOT NULL);
+
 CREATE UNIQUE INDEX uq_api_keys_hash ON flowstone.api_keys USING btree (tenant_id, key_hash);
 
 CREATE UNIQUE INDEX uq_credential_versions_number ON flowstone.credential_versions USING btree (tenant_id, credential_id, number);
@@ -814,7 +831,7 @@ CREATE UNIQUE INDEX uq_data_keys_current ON flowstone.data_keys USING btree (ten
 
 CREATE UNIQUE INDEX uq_tenants_slug ON flowstone.tenants USING btree (slug);
 
-CREATE UNIQUE INDEX uq_workflows_import_key ON flowstone.workflows USING btree (tenant_id, import_key) WHERE (import_key IS NOT NULL);
+CREATE UNIQUE INDEX uq_workflows_import_key ON flowstone.workflows USING btree (tenant_id, import_key) WHERE ((import_key IS NOT NULL) AND (deleted_at IS NULL));
 
 ALTER TABLE ONLY flowstone.api_key_uses
     ADD CONSTRAINT fk_api_key_uses_api_keys FOREIGN KEY (tenant_id, key_id) REFERENCES flowstone.api_keys(tenant_id, id) ON DELETE CASCADE;
@@ -875,6 +892,9 @@ ALTER TABLE ONLY flowstone.user_tokens
 
 ALTER TABLE ONLY flowstone.users
     ADD CONSTRAINT fk_users_tenants FOREIGN KEY (tenant_id) REFERENCES flowstone.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.workflow_publications
+    ADD CONSTRAINT fk_workflow_publications_workflows FOREIGN KEY (tenant_id, workflow_id) REFERENCES flowstone.workflows(tenant_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY flowstone.workflow_shares
     ADD CONSTRAINT fk_workflow_shares_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
@@ -1002,6 +1022,8 @@ CREATE POLICY tenant ON flowstone.user_tokens USING ((NULLIF(strpos(current_sett
 
 CREATE POLICY tenant ON flowstone.users USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
+CREATE POLICY tenant ON flowstone.workflow_publications USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
 CREATE POLICY tenant ON flowstone.workflow_shares USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.workflow_versions USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
@@ -1033,6 +1055,8 @@ CREATE POLICY worker ON flowstone.execution_queue FOR SELECT TO flowstone_worker
 CREATE POLICY worker ON flowstone.tenants FOR SELECT TO flowstone_worker USING (true);
 
 CREATE POLICY worker_claim ON flowstone.execution_queue FOR UPDATE TO flowstone_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE flowstone.workflow_publications ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.workflow_shares ENABLE ROW LEVEL SECURITY;
 
@@ -1132,6 +1156,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_sessions TO flowstone_
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_tokens TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.users TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.workflow_publications TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.workflow_shares TO flowstone_app;
 

@@ -91,7 +91,7 @@ public sealed partial class ExecutionRepository
     /// <summary>What a start with this key started, while the key's window lasts.</summary>
     public async Task<Execution?> FindByDedupKeyAsync(string key, CancellationToken cancellationToken = default)
     {
-        var reach = await access.FilterAsync(AccessLevel.Read, "e.workflow_id", next: 4, cancellationToken);
+        var reach = await access.ExecutionFilterAsync(AccessLevel.Read, "e.workflow_id", next: 4, cancellationToken);
         return (await database.QueryAsync($"""
             select {ExecutionRow.Columns} from flowstone.execution_keys k join flowstone.executions e on e.tenant_id = k.tenant_id and e.id = k.execution_id
              where k.tenant_id = $1 and k.key = $2 and k.expires_at > coalesce($3, now()){reach.Sql}
@@ -100,7 +100,7 @@ public sealed partial class ExecutionRepository
 
     public async Task<Execution?> FindAsync(Id<Execution> id, CancellationToken cancellationToken = default)
     {
-        var reach = await access.FilterAsync(AccessLevel.Read, "e.workflow_id", next: 3, cancellationToken);
+        var reach = await access.ExecutionFilterAsync(AccessLevel.Read, "e.workflow_id", next: 3, cancellationToken);
         return (await database.QueryAsync($"select {ExecutionRow.Columns} from flowstone.executions e where e.tenant_id = $1 and e.id = $2{reach.Sql}",
             [P(id), .. reach.Parameters], ExecutionRow.Read, cancellationToken)).SingleOrDefault();
     }
@@ -108,7 +108,7 @@ public sealed partial class ExecutionRepository
     /// <summary>How many executions of each status began since then; a status without any is absent.</summary>
     public async Task<IReadOnlyDictionary<ExecutionStatus, long>> CountByStatusAsync(DateTimeOffset since, CancellationToken cancellationToken = default)
     {
-        var reach = await access.FilterAsync(AccessLevel.Read, "workflow_id", next: 3, cancellationToken);
+        var reach = await access.ExecutionFilterAsync(AccessLevel.Read, "workflow_id", next: 3, cancellationToken);
         return (await database.QueryAsync(
             $"select status, count(*) from flowstone.executions where tenant_id = $1 and id >= flowstone.lowest_id($2){reach.Sql} group by status",
             [P(since), .. reach.Parameters], row => (Status: EnumText<ExecutionStatus>.Parse(row.GetString(0)), Count: row.GetInt64(1)), cancellationToken))

@@ -43,7 +43,7 @@ sealed partial class AccessRule(TenantDatabase database, Actor actor, TimeProvid
 
     public Actor Actor => actor;
 
-    /// <summary>The ways to a workflow, with the level that each gives: by their own index each, and never by "or".</summary>
+    /// <summary>The ways to a workflow, with the level that each gives: by their own index each, and never by "or". Also to those in the trash.</summary>
     /// <param name="tenant">A place of a parameter, as the others are; the last is a time, or null for the database's.</param>
     static string Ways(string tenant, string user, string now) => $"""
         select w.id, 5 as level from flowstone.workflows w where w.tenant_id = {tenant} and w.owner_id = {user}
@@ -57,6 +57,10 @@ sealed partial class AccessRule(TenantDatabase database, Actor actor, TimeProvid
         union all
         select w.id, 1 from flowstone.workflows w where w.tenant_id = {tenant} and w.visibility = 'PUBLIC'
         """;
+
+    /// <summary>What is in the trash is not there for anybody, but by the methods for it; its executions stay.</summary>
+    /// <param name="column">Of a workflow's id.</param>
+    static string There(string tenant, string column) => $"{column} in (select w.id from flowstone.workflows w where w.tenant_id = {tenant} and w.deleted_at is null)";
 
     /// <summary>Whether the actor reaches all of the tenant, and what nothing can go beyond: of the role, and of the key that acts for the user.</summary>
     async ValueTask<(bool All, AccessLevel Limit)> LimitAsync(CancellationToken cancellationToken)
@@ -125,8 +129,32 @@ sealed partial class AccessRule(TenantDatabase database, Actor actor, TimeProvid
     public async ValueTask<bool> MayAsync(AccessLevel needed, Id<Execution> execution, CancellationToken cancellationToken)
         => await LevelAsync(execution, cancellationToken) >= needed;
 
-    ValueTask<AccessLevel> LevelAsync(Id<Workflow> workflow, CancellationToken cancellationToken)
-        => LevelAsync($"select max(a.level) from ({Ways("$1", "$2", "$3")}) a where a.id = $4", P(workflow), cancellationToken);
+    async ValueTask<AccessLevel> LevelAsync(Id<Workflow> workflow, CancellationToken cancellationToken)
+    {
+        // Whoever may do everything could otherwise change what is in the trash.
+        const string Exists = "select 1 from flowstone.workflows w where w.tenant_id = $1 and w.id = $2 and w.deleted_at is null";
+        if (await LimitAsync(cancellationToken) is (true, var limit))
+            return (await database.QueryAsync(Exists, [P(workflow)], row => row.GetInt32(0), cancellationToken)).Count == 0 ? AccessLevel.None : limit;
+        return await LevelAsync($"select max(a.level) from ({Ways("$1", "$2", "$3")}) a where a.id = $4 and {There("$1", "a.id")}", P(workflow), cancellationToken);
+    }
+
+    /// <summary>For the executions of a workflow, which stay when it is in the trash.</summary>
+    /// <exception cref="NotFoundException">The actor may not even know of the workflow.</exception>
+    /// <exception cref="AccessDeniedException">The actor knows of it, but may not do this.</exception>
+    public async ValueTask RequireForExecutionsAsync(AccessLevel needed, Id<Workflow> workflow, CancellationToken cancellationToken)
+    {
+        if (await LevelAsync($"select max(a.level) from ({Ways("$1", "$2", "$3")}) a where a.id = $4", P(workflow), cancellationToken) is var level && level < needed)
+            throw level < AccessLevel.View ? new NotFoundException("Workflow", workflow) : Denied(needed, level);
+    }
+
+    /// <summary>For what is in the trash, and for whoever might delete it alone.</summary>
+    /// <exception cref="NotFoundException">There is none, or it is not the actor's to delete.</exception>
+    public async ValueTask RequireTrashAsync(Id<Workflow> workflow, CancellationToken cancellationToken)
+    {
+        var trash = await TrashAsync(cancellationToken);
+        if (!await database.ReadAsync(db => trash(db).AnyAsync(w => w.Id == workflow, cancellationToken)))
+            throw new NotFoundException("Workflow in the trash", workflow);
+    }
 
     // An execution is its workflow's.
     ValueTask<AccessLevel> LevelAsync(Id<Execution> execution, CancellationToken cancellationToken)
@@ -163,9 +191,16 @@ sealed partial class AccessRule(TenantDatabase database, Actor actor, TimeProvid
             throw new AccessDeniedException($"This needs the role {EnumText<TeamRole>.Of(needed)} in the team. Ask one of its owners or an administrator.");
     }
 
-    /// <summary>For a list: a condition on its column of workflows, to be put behind others, with its two parameters. Empty where everything is allowed.</summary>
+    /// <summary>For a list: a condition on its column of workflows, to be put behind others, with its two parameters, or none where everything is allowed.</summary>
     /// <param name="next">The number of the next parameter of the statement.</param>
     public async ValueTask<(string Sql, NpgsqlParameter[] Parameters)> FilterAsync(AccessLevel needed, string column, int next, CancellationToken cancellationToken)
+    {
+        var (sql, parameters) = await ExecutionFilterAsync(needed, column, next, cancellationToken);
+        return ($"{sql} and {There("$1", column)}", parameters);
+    }
+
+    /// <summary>The same for lists of executions, which stay when their workflow is in the trash.</summary>
+    public async ValueTask<(string Sql, NpgsqlParameter[] Parameters)> ExecutionFilterAsync(AccessLevel needed, string column, int next, CancellationToken cancellationToken)
         => await LimitAsync(cancellationToken) switch
         {
             (_, var limit) when limit < needed => (" and false", []),
@@ -174,15 +209,26 @@ sealed partial class AccessRule(TenantDatabase database, Actor actor, TimeProvid
                 [P(actor.UserId), P(ExecutionRepository.DatabaseNow(clock))]),
         };
 
-    static readonly string Reachable = "select w.* from flowstone.workflows w where w.tenant_id = {0} and w.id in (select a.id from (" + Ways("{0}", "{1}", "{2}") + ") a)";
+    static readonly string Reachable = "select w.* from flowstone.workflows w where w.tenant_id = {0} and w.deleted_at is null and w.id in (select a.id from (" + Ways("{0}", "{1}", "{2}") + ") a)";
 
     /// <summary>The workflows that the actor may know of, for LINQ.</summary>
     public async ValueTask<Func<FlowstoneDb, IQueryable<Workflow>>> WorkflowsAsync(CancellationToken cancellationToken)
         => await LimitAsync(cancellationToken) switch
         {
             (_, AccessLevel.None) => db => db.Set<Workflow>().Where(w => false),
-            (true, _) => db => db.Set<Workflow>(),
+            (true, _) => db => db.Set<Workflow>().Where(w => w.DeletedAt == null),
             _ => db => db.Set<Workflow>().FromSqlRaw(Reachable, database.TenantId.Value, actor.UserId!.Value.Value, TimeOrNull()),
+        };
+
+    static readonly string InTrash = "select w.* from flowstone.workflows w where w.tenant_id = {0} and w.deleted_at is not null and w.id in (select a.id from (" + Ways("{0}", "{1}", "{2}") + ") a where a.level = 5)";
+
+    /// <summary>What is in the trash, and might have been put there by the actor.</summary>
+    public async ValueTask<Func<FlowstoneDb, IQueryable<Workflow>>> TrashAsync(CancellationToken cancellationToken)
+        => await LimitAsync(cancellationToken) switch
+        {
+            (_, < AccessLevel.Admin) => db => db.Set<Workflow>().Where(w => false),
+            (true, _) => db => db.Set<Workflow>().Where(w => w.DeletedAt != null),
+            _ => db => db.Set<Workflow>().FromSqlRaw(InTrash, database.TenantId.Value, actor.UserId!.Value.Value, TimeOrNull()),
         };
 
     NpgsqlParameter TimeOrNull() => new() { Value = (object?)ExecutionRepository.DatabaseNow(clock) ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.TimestampTz };

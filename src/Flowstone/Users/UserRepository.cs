@@ -186,7 +186,7 @@ public sealed partial class UserRepository
         var now = clock.Now();
         return await database.ReadAsync(async db => new UserOverview(
             await db.Set<User>().SingleOrDefaultAsync(u => u.Id == id, cancellationToken) ?? throw new NotFoundException("User", id),
-            await db.Set<Workflow>().Where(w => w.OwnerId == id && w.Status != WorkflowStatus.Archived).OrderByDescending(w => w.UpdatedAt).ThenByDescending(w => w.Id)
+            await db.Set<Workflow>().Where(w => w.OwnerId == id && w.DeletedAt == null && w.Status != WorkflowStatus.Archived).OrderByDescending(w => w.UpdatedAt).ThenByDescending(w => w.Id)
                 .Take(10).Select(w => new OwnedWorkflow(w.Id, w.Name, w.Status, w.UpdatedAt)).ToListAsync(cancellationToken),
             await db.Set<Credential>().Where(c => c.OwnerId == id && c.Active).OrderByDescending(c => c.Id).Take(100).ToListAsync(cancellationToken),
             await (from m in db.Set<TeamMember>() join t in db.Set<Team>() on new { m.TenantId, Id = m.TeamId } equals new { t.TenantId, t.Id }

@@ -1,4 +1,6 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Flowstone.Tenancy;
 using Flowstone.Users;
 using Microsoft.EntityFrameworkCore;
@@ -11,7 +13,7 @@ public enum WorkflowStatus { Draft, Active, Inactive, Archived }
 public enum Visibility { Private, Team, Public }
 
 /// <summary>A workflow as lists show it. Its content is in its versions.</summary>
-public sealed record Workflow : ITenantOwned
+public record Workflow : ITenantOwned
 {
     public required Id<Tenant> TenantId { get; init; }
     public required Id<Workflow> Id { get; init; }
@@ -50,6 +52,25 @@ public sealed record Workflow : ITenantOwned
     public required DateTimeOffset UpdatedAt { get; init; }
 }
 
+/// <summary>What a save left, and what is to be said of it.</summary>
+public sealed record SavedWorkflow : Workflow
+{
+    [SetsRequiredMembers]
+    internal SavedWorkflow(Workflow workflow) : base(workflow)
+    {
+    }
+
+    /// <summary>Whether others' changes are in it too: what is stored is not what was sent.</summary>
+    public bool Merged { get; init; }
+
+    /// <summary>What is stored, where it is merged; else undefined, and left out in JSON.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public JsonElement Definition { get; init; }
+
+    /// <summary>What <see cref="WorkflowRepository.PublishAsync"/> would refuse.</summary>
+    public IReadOnlyList<GraphIssue> Warnings { get; init; } = [];
+}
+
 /// <summary>One immutable state of a workflow's definition.</summary>
 public sealed record WorkflowVersion : ITenantOwned
 {
@@ -69,11 +90,23 @@ public sealed record WorkflowVersion : ITenantOwned
     public string? Message { get; init; }
 
     public Id<User>? AuthorId { get; init; }
+
+    /// <summary>The version that its author had edited; null for one who took whatever there was. Before <see cref="Parent"/>, this one is a merge.</summary>
+    public int? BasedOn { get; init; }
+
+    /// <summary>The version after which it came; null for the first.</summary>
+    public int? Parent => Number > 1 ? Number - 1 : null;
+
     public required DateTimeOffset CreatedAt { get; init; }
 }
 
 /// <summary>A version as lists show it: without its content.</summary>
-public sealed record WorkflowVersionSummary(int Number, string? Message, Id<User>? AuthorId, DateTimeOffset CreatedAt);
+/// <param name="BasedOn">As <see cref="WorkflowVersion.BasedOn"/>.</param>
+public sealed record WorkflowVersionSummary(int Number, string? Message, Id<User>? AuthorId, DateTimeOffset CreatedAt, int? BasedOn)
+{
+    /// <summary>The version after which it came; null for the first.</summary>
+    public int? Parent => Number > 1 ? Number - 1 : null;
+}
 
 /// <summary>What is needed to make a workflow with version 1. Name, description and tags are in the definition.</summary>
 public sealed record NewWorkflow
@@ -113,10 +146,13 @@ sealed class WorkflowMapping : IEntityTypeConfiguration<Workflow>
         // Where an imported workflow came from, and the hash of the document as it was then: an unchanged file changes nothing.
         workflow.Property<string?>("ImportKey").HasMaxLength(1024);
         workflow.Property<byte[]?>("ImportHash");
-        workflow.HasIndex("TenantId", "ImportKey").IsUnique().HasFilter("import_key is not null").HasDatabaseName("uq_workflows_import_key");
+        workflow.HasIndex("TenantId", "ImportKey").IsUnique().HasFilter("import_key is not null and deleted_at is null").HasDatabaseName("uq_workflows_import_key");
 
         // A user's workflows; and deleting a user.
         workflow.HasIndex(w => new { w.TenantId, w.OwnerId }).HasDatabaseName("ix_workflows_by_owner");
+
+        // The trash, and its purge.
+        workflow.HasIndex(w => new { w.TenantId, w.DeletedAt }).HasDatabaseName("ix_workflows_trash").HasFilter("deleted_at is not null");
 
         // AccessRule: what everybody may see.
         workflow.HasIndex(w => new { w.TenantId, w.Id }).HasDatabaseName("ix_workflows_public").HasFilter("visibility = 'PUBLIC'");

@@ -15,6 +15,8 @@ sealed class WorkflowDefinitionRules(FieldErrors errors)
         errors.ExpectText("name", definition.Find("name"), 0, MaxNameLength, optional: true);
         errors.Expect("settings", definition.Find("settings"), JsonValueKind.Object, optional: true);
         errors.Expect("pinnedData", definition.Find("pinnedData"), JsonValueKind.Object, optional: true);
+        CheckSettings(definition.Find("settings"));
+        CheckVariables(definition.Find("variables"));
         foreach (var (path, tag) in Items("tags", definition.Find("tags"), optional: true))
             errors.Expect(path, tag, JsonValueKind.String);
 
@@ -22,6 +24,29 @@ sealed class WorkflowDefinitionRules(FieldErrors errors)
             CheckNode(path, node);
         foreach (var (path, edge) in Items("edges", definition.Find("edges"), optional: true))
             CheckEdge(path, edge);
+    }
+
+    // Of the settings that Flowstone knows; of others, anything. Null is as if it were not there.
+    void CheckSettings(JsonElement? settings)
+    {
+        foreach (var text in new[] { "timezone", "errorWorkflow", "callerPolicy", "executionOrder" })
+            CheckSetting(text, JsonValueKind.String);
+        CheckSetting("executionTimeout", JsonValueKind.Number);
+
+        void CheckSetting(string name, JsonValueKind kind)
+        {
+            if (settings?.Find(name) is { ValueKind: not JsonValueKind.Null } setting)
+                errors.Expect($"settings.{name}", setting, kind);
+        }
+    }
+
+    void CheckVariables(JsonElement? variables)
+    {
+        if (errors.Expect("variables", variables, JsonValueKind.Object, optional: true) is not { } present)
+            return;
+        foreach (var variable in present.EnumerateObject())
+            if (variable.Name.Length is 0 or > MaxNameLength)
+                errors.Add(FieldErrors.Step("variables", variable.Name), $"its name must have 1 to {MaxNameLength} characters.");
     }
 
     void CheckNode(string path, JsonElement node)

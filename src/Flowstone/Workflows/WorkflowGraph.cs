@@ -13,7 +13,11 @@ public sealed record WorkflowNode(int Ordinal, string Id, string Name, string Ty
 /// <param name="Output">The kind of connector: <c>main</c> for items, <c>ai_tool</c> and the like for what a node uses.</param>
 /// <param name="OutputIndex">Which of several outputs: an <c>if</c> has 0 for true and 1 for false.</param>
 /// <param name="Target">The ordinal of a node.</param>
-public readonly record struct WorkflowEdge(int Source, string Output, int OutputIndex, int Target, string Input, int InputIndex);
+public readonly record struct WorkflowEdge(int Source, string Output, int OutputIndex, int Target, string Input, int InputIndex)
+{
+    /// <summary>Whether items go along it; if not, the target uses the source, as an agent does a model.</summary>
+    internal bool IsMain => Output == "main";
+}
 
 /// <summary>A definition as workers walk it.</summary>
 public sealed class WorkflowGraph

@@ -20,7 +20,7 @@ public sealed record WorkflowFilter
 }
 
 /// <summary>Keeps workflows and their immutable versions. Each call does what its actor may (docs/access.md): of others' workflows nothing is known.</summary>
-public sealed class WorkflowRepository
+public sealed partial class WorkflowRepository
 {
     // As deep as a definition may be: a reader's own limit is 64.
     static readonly JsonDocumentOptions stored = new() { MaxDepth = WorkflowDefinition.MaxDepth };
@@ -35,8 +35,8 @@ public sealed class WorkflowRepository
     /// <summary>Stores a workflow with version 1.</summary>
     /// <exception cref="InvalidInputException">The definition breaks a rule, or the team is not there, or the actor may not change its workflows.</exception>
     /// <exception cref="AccessDeniedException">The actor's role only reads.</exception>
-    public Task<Workflow> CreateAsync(NewWorkflow request, CancellationToken cancellationToken = default)
-        => CreateAsync(request, importKey: null, importHash: null, cancellationToken);
+    public async Task<SavedWorkflow> CreateAsync(NewWorkflow request, CancellationToken cancellationToken = default)
+        => new(await CreateAsync(request, importKey: null, importHash: null, cancellationToken)) { Warnings = await WarningsAsync(request.Definition, cancellationToken) };
 
     internal async Task<Workflow> CreateAsync(NewWorkflow request, string? importKey, byte[]? importHash, CancellationToken cancellationToken)
     {
@@ -109,10 +109,10 @@ public sealed class WorkflowRepository
         });
     }
 
-    /// <summary>The names of workflows, for lists of what refers to them; what is not there is left out.</summary>
+    /// <summary>The names of workflows, also of those in the trash, for lists of what refers to them; what is not there is left out.</summary>
     public async Task<IReadOnlyDictionary<Id<Workflow>, string>> NamesAsync(IEnumerable<Id<Workflow>> ids, CancellationToken cancellationToken = default)
     {
-        var reach = await access.FilterAsync(AccessLevel.View, "id", next: 3, cancellationToken);
+        var reach = await access.ExecutionFilterAsync(AccessLevel.View, "id", next: 3, cancellationToken);
         return (await database.QueryAsync($"select id, name from flowstone.workflows where tenant_id = $1 and id = any($2){reach.Sql}",
             [P(ids.Select(id => id.Value).Distinct().ToArray()), .. reach.Parameters], row => (Id: new Id<Workflow>(row.GetGuid(0)), Name: row.GetString(1)), cancellationToken))
             .ToDictionary(row => row.Id, row => row.Name);
@@ -124,14 +124,17 @@ public sealed class WorkflowRepository
         return await database.ReadAsync(db => reachable(db).CountAsync(cancellationToken));
     }
 
-    /// <summary>Appends a version, unless the definition is the newest one's already.</summary>
-    /// <param name="basedOn">The version that was edited; null appends whatever came meanwhile.</param>
+    /// <summary>Appends a version, unless the definition is the newest one's already. Others' saves meanwhile are merged with it where they touched something else.</summary>
+    /// <param name="basedOn">The version that was edited; null takes the place of whatever came meanwhile.</param>
     /// <param name="message">What the author says of the change.</param>
-    /// <exception cref="ConflictException">Another version came after <paramref name="basedOn"/>: read it and decide.</exception>
-    public Task<Workflow> UpdateAsync(Id<Workflow> id, JsonElement definition, int? basedOn, string? message = null, CancellationToken cancellationToken = default)
-        => UpdateAsync(id, definition, basedOn, message, importHash: null, cancellationToken);
+    /// <exception cref="VersionConflictException">Another version came after <paramref name="basedOn"/>, and changed the same: decide, and save on top of that.</exception>
+    public async Task<SavedWorkflow> UpdateAsync(Id<Workflow> id, JsonElement definition, int? basedOn, string? message = null, CancellationToken cancellationToken = default)
+    {
+        var saved = await UpdateAsync(id, definition, basedOn, message, importHash: null, cancellationToken);
+        return saved with { Warnings = await WarningsAsync(saved.Merged ? saved.Definition : definition, cancellationToken) };
+    }
 
-    internal async Task<Workflow> UpdateAsync(
+    internal async Task<SavedWorkflow> UpdateAsync(
         Id<Workflow> id, JsonElement definition, int? basedOn, string? message, byte[]? importHash, CancellationToken cancellationToken)
     {
         var content = new DefinitionColumns(definition);
@@ -147,32 +150,39 @@ public sealed class WorkflowRepository
             with workflow as (
                 update flowstone.workflows w
                    set version = w.version + 1, name = $5, description = $6, tags = $7, updated_at = $8, import_hash = coalesce($9, w.import_hash)
-                 where w.tenant_id = $1 and w.id = $2 and w.version = coalesce($10, w.version)
+                 where w.tenant_id = $1 and w.id = $2 and w.version = coalesce($10, w.version) and w.deleted_at is null
                    and not exists (select from flowstone.workflow_versions v
                                     where v.tenant_id = $1 and v.workflow_id = $2 and v.number = w.version and v.hash = $4)
                 returning w.version)
-            insert into flowstone.workflow_versions (tenant_id, workflow_id, number, definition, hash, message, author_id, created_at)
-            select $1, $2, workflow.version, $3, $4, $11, $12, $8 from workflow
+            insert into flowstone.workflow_versions (tenant_id, workflow_id, number, definition, hash, message, author_id, created_at, based_on)
+            select $1, $2, workflow.version, $3, $4, $11, $12, $8, $13 from workflow
             returning number
             """;
-        var now = clock.Now();
-        var appended = await database.QueryAsync(
-        [
-            (Lock, [P(id)]),
-            (Append, [P(id), Json(content.Json), P(content.Hash), P(content.Name), P(content.Description), P(content.Tags), P(now),
-                      P(importHash), P(basedOn), P(message), P(access.Actor.UserId)]),
-        ], row => row.GetInt32(0), cancellationToken);
-        var current = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Workflow", id);
 
-        // Somebody may have saved since: the answer is what was saved here, or the next save would be based on what its author never saw.
-        if (appended is [var number])
-            return current with { Version = number, Name = content.Name, Description = content.Description, Tags = content.Tags, UpdatedAt = now };
-        if (basedOn is { } expected && expected != current.Version)
-            throw new ConflictException($"Workflow {id} is at version {current.Version}, not {expected}: read it and apply the change to that.");
-        const string Remember = "update flowstone.workflows set import_hash = $3 where tenant_id = $1 and id = $2";
-        if (importHash is not null)
-            await database.ExecuteAsync(Remember, [P(id), P(importHash)], cancellationToken);
-        return current;
+        // Merged outside of the lock, with the newest version as it was then. Whoever is late again begins anew: somebody else's save went in, so there is an end to it.
+        for (var (save, onto) = (content, basedOn); ;)
+        {
+            var now = clock.Now();
+            var appended = await database.QueryAsync(
+            [
+                (Lock, [P(id)]),
+                (Append, [P(id), Json(save.Json), P(save.Hash), P(save.Name), P(save.Description), P(save.Tags), P(now),
+                          P(importHash), P(onto), P(message), P(access.Actor.UserId), P(basedOn)]),
+            ], row => row.GetInt32(0), cancellationToken);
+            var current = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Workflow", id);
+
+            // Somebody may have saved since: the answer is what was saved here, or the next save would be based on what its author never saw.
+            if (appended is [var number])
+                return Saved(current with { Version = number, Name = save.Name, Description = save.Description, Tags = save.Tags, UpdatedAt = now }, content, save);
+            if (onto is null || onto == current.Version)
+            {
+                const string Remember = "update flowstone.workflows set import_hash = $3 where tenant_id = $1 and id = $2";
+                if (importHash is not null)
+                    await database.ExecuteAsync(Remember, [P(id), P(importHash)], cancellationToken);
+                return Saved(current, content, save);
+            }
+            (save, onto) = await MergeAsync(current, definition, basedOn!.Value, cancellationToken);
+        }
     }
 
     /// <summary>Changes what is not versioned; what is null stays. Who sees it is set by whoever may administer it.</summary>
@@ -209,21 +219,11 @@ public sealed class WorkflowRepository
             throw new NotFoundException("Workflow", id);
     }
 
-    /// <returns>False if there was no such workflow.</returns>
-    /// <exception cref="InvalidInputException">It has been executed: archive it instead.</exception>
-    public async Task<bool> DeleteAsync(Id<Workflow> id, CancellationToken cancellationToken = default)
-    {
-        if (!await access.MayAsync(AccessLevel.View, id, cancellationToken))
-            return false;
-        await access.RequireAsync(AccessLevel.Admin, id, cancellationToken);
-        return await database.ExecuteAsync("delete from flowstone.workflows where tenant_id = $1 and id = $2", [P(id)], cancellationToken) > 0;
-    }
-
     /// <summary>A version with its content; the newest if <paramref name="number"/> is null.</summary>
     public async Task<WorkflowVersion?> FindVersionAsync(Id<Workflow> id, int? number, CancellationToken cancellationToken = default)
     {
         const string Find = """
-            select number, definition, hash, message, author_id, created_at from flowstone.workflow_versions
+            select number, definition, hash, message, author_id, created_at, based_on from flowstone.workflow_versions
              where tenant_id = $1 and workflow_id = $2
                and number = coalesce($3, (select version from flowstone.workflows where tenant_id = $1 and id = $2))
             """;
@@ -239,6 +239,7 @@ public sealed class WorkflowRepository
             Message = row.Get<string>(3),
             AuthorId = row.Get<Guid?>(4) is { } author ? new(author) : null,
             CreatedAt = row.GetFieldValue<DateTimeOffset>(5),
+            BasedOn = row.Get<int?>(6),
         }, cancellationToken);
         return found.SingleOrDefault();
     }
@@ -254,13 +255,13 @@ public sealed class WorkflowRepository
             if (before is { } last)
                 page = page.Where(v => v.Number < last);
             return page.OrderByDescending(v => v.Number).Take(limit)
-                .Select(v => new WorkflowVersionSummary(v.Number, v.Message, v.AuthorId, v.CreatedAt)).ToListAsync(cancellationToken);
+                .Select(v => new WorkflowVersionSummary(v.Number, v.Message, v.AuthorId, v.CreatedAt, v.BasedOn)).ToListAsync(cancellationToken);
         });
     }
 
-    /// <summary>Where each workflow of the tenant came from, for imports and exports; oldest first.</summary>
+    /// <summary>Where each workflow of the tenant came from, for imports and exports; oldest first. What is in the trash comes anew.</summary>
     internal Task<List<WorkflowOrigin>> OriginsAsync(CancellationToken cancellationToken)
-        => database.QueryAsync("select id, name, import_key, import_hash from flowstone.workflows where tenant_id = $1 order by id", [],
+        => database.QueryAsync("select id, name, import_key, import_hash from flowstone.workflows where tenant_id = $1 and deleted_at is null order by id", [],
             row => new WorkflowOrigin(new(row.GetGuid(0)), row.GetString(1), row.Get<string>(2), row.Get<byte[]>(3)), cancellationToken);
 }
 

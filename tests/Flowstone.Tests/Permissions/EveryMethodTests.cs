@@ -42,6 +42,7 @@ public sealed class EveryMethodTests(TestDatabase database)
     // For which there is nothing to do here; each with its reason.
     static readonly Dictionary<string, string> nothingToDo = new()
     {
+        ["Workflows.ListIssuesAsync"] = "its graph has none",
         ["Credentials.UsedByAsync"] = "no workflow names it",
         ["Credentials.DeactivateExpiredAsync"] = "none has expired",
         ["Keys.CloseAsync"] = "none is retired",
@@ -79,7 +80,7 @@ public sealed class EveryMethodTests(TestDatabase database)
     }
 
     static bool IsReading(MethodInfo method)
-        => new[] { "Find", "List", "Get", "Count", "Names", "Members", "Versions", "Search", "Nodes", "Timeline", "Logs", "Attributes", "Open", "Statistics", "Estimate", "Active", "Validity", "UsedBy", "Status", "Overview" }
+        => new[] { "Find", "List", "Get", "Count", "Names", "Members", "Versions", "Search", "Nodes", "Timeline", "Logs", "Attributes", "Open", "Statistics", "Estimate", "Active", "Validity", "UsedBy", "Status", "Overview", "Diff", "Blame" }
             .Any(verb => method.Name.StartsWith(verb, StringComparison.Ordinal));
 
     enum Outcome
@@ -95,7 +96,7 @@ public sealed class EveryMethodTests(TestDatabase database)
         await using var connection = new NpgsqlConnection(database.AppConnectionString());
         await connection.OpenAsync();
         await using var transaction = await connection.BeginTransactionAsync();
-        var arguments = method.GetParameters().Select(p => things.Argument(p, transaction)).ToArray();
+        var arguments = method.GetParameters().Select(p => things.Argument(p, method, transaction)).ToArray();
         try
         {
             var task = (Task)method.Invoke(repository.GetValue(scope), arguments)!;
@@ -125,7 +126,7 @@ public sealed class EveryMethodTests(TestDatabase database)
     };
 
     /// <summary>One of each, none of which is the stranger's.</summary>
-    sealed record Things(TestTenant Tenant, User Owner, Team Team, Workflow Workflow, Execution Execution, string DedupKey, User Other, Id<Session> Session, Id<ApiKey> Key, Id<Credential> Credential,
+    sealed record Things(TestTenant Tenant, User Owner, Team Team, Workflow Workflow, Execution Execution, string DedupKey, User Other, Id<Workflow> Trash, Id<Session> Session, Id<ApiKey> Key, Id<Credential> Credential,
         TenantScope Stranger, TenantScope Suspended, TenantScope Viewer, TenantScope Administrator)
     {
         public static async Task<Things> MakeAsync(TestTenant tenant)
@@ -141,6 +142,9 @@ public sealed class EveryMethodTests(TestDatabase database)
             await asOwner.Executions.StartAsync(new NewExecution { WorkflowId = workflow.Id, MaxAttempts = 1 });
             await tenant.Queue.GiveBackAsync(Assert.Single(await tenant.ClaimAsync()).Lease, "It failed.");   // a dead letter
             await tenant.Queue.RecordAsync(claimed.Lease, [new() { NodeId = "n0" }], []);
+            var trash = await asOwner.Workflows.CreateAsync(new() { Definition = TestTenant.Definition(), TeamId = team.Id });
+            await asOwner.Workflows.DeleteAsync(trash.Id);
+            await asOwner.Workflows.PublishAsync(workflow.Id);
             var viewer = await UserAsync(UserRole.Viewer);
             await asOwner.Shares.SetAsync(workflow.Id, viewer.Id, ShareLevel.Admin);
             var suspended = await UserAsync(UserRole.Admin);
@@ -151,14 +155,14 @@ public sealed class EveryMethodTests(TestDatabase database)
             var credential = await asOwner.Credentials.CreateAsync(new() { Name = "Key", Type = CredentialType.Custom, Secret = JsonElement.Parse("{}"), TeamId = team.Id, ExpiresAt = tenant.Clock.Now().AddDays(1) });
             await asOwner.CredentialShares.SetAsync(credential.Id, other.Id, [CredentialRight.Use]);
             await asOwner.CredentialShares.SetAsync(credential.Id, viewer.Id, [CredentialRight.Admin]);
-            return new(tenant, owner, team, workflow, execution, "key", other, session, key.Stored.Id, credential.Id,
+            return new(tenant, owner, team, workflow, execution, "key", other, trash.Id, session, key.Stored.Id, credential.Id,
                 As((await UserAsync(UserRole.User)).Id), As(suspended.Id), As(viewer.Id), As(administrator.Id));
 
             Task<User> UserAsync(UserRole role) => tenant.Scope.Users.CreateAsync(new NewUser { Email = $"{Path.GetRandomFileName()}@example.com", Role = role });
             TenantScope As(Id<User> user) => tenant.Store.Tenant(tenant.Id, Actor.User(user));
         }
 
-        public object? Argument(ParameterInfo parameter, NpgsqlTransaction transaction)
+        public object? Argument(ParameterInfo parameter, MethodInfo method, NpgsqlTransaction transaction)
         {
             var type = Nullable.GetUnderlyingType(parameter.ParameterType) ?? parameter.ParameterType;
             return (parameter.Name, type.Name) switch
@@ -166,9 +170,10 @@ public sealed class EveryMethodTests(TestDatabase database)
                 (_, nameof(CancellationToken)) => CancellationToken.None,
                 (_, nameof(NpgsqlTransaction)) => transaction,
                 ("before" or "after" or "basedOn" or "expiresAt", _) => parameter.HasDefaultValue ? parameter.DefaultValue : null,
+                ("from" or "to", _) when type == typeof(int) => 1,
                 ("from" or "to", _) when type != typeof(Id<User>) => parameter.HasDefaultValue ? parameter.DefaultValue : null,
                 ("to", _) => Other.Id,
-                (_, _) when type == typeof(Id<Workflow>) => Workflow.Id,
+                (_, _) when type == typeof(Id<Workflow>) => method.Name is "UndeleteAsync" or "PurgeAsync" ? Trash : Workflow.Id,
                 (_, _) when type == typeof(Id<Execution>) => Execution.Id,
                 (_, _) when type == typeof(Id<Team>) => Team.Id,
                 (_, _) when type == typeof(Id<Session>) => Session,

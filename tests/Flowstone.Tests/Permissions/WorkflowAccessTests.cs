@@ -175,8 +175,8 @@ public sealed class WorkflowAccessTests(TestDatabase database)
         foreach (var user in new[] { viewer, stranger })
             Assert.Equal("teamId", (await Assert.ThrowsAsync<InvalidInputException>(() => CreateAsync(user))).Errors[0].Field);
 
-        Task<Workflow> CreateAsync(User user)
-            => tenant.Store.Tenant(tenant.Id, Actor.User(user.Id)).Workflows.CreateAsync(new() { Definition = TestTenant.Definition(), TeamId = team.Id });
+        async Task<Workflow> CreateAsync(User user)
+            => await tenant.Store.Tenant(tenant.Id, Actor.User(user.Id)).Workflows.CreateAsync(new() { Definition = TestTenant.Definition(), TeamId = team.Id });
     }
 
     static Task<User> UserAsync(TestTenant tenant, UserRole role)

@@ -20,6 +20,10 @@ public sealed class WorkflowApiTests(TestServer server)
 
         var lost = await user.ProblemAsync(HttpStatusCode.PreconditionFailed, HttpMethod.Put, path, new { definition = TestTenant.Definition("Mine") }, "\"1\"");
         Assert.Equal(("urn:flowstone:version-conflict", 2), (lost.GetProperty("type").GetString(), lost.GetProperty("currentVersion").GetInt32()));
+        var conflict = Assert.Single(lost.GetProperty("conflicts").EnumerateArray());
+        Assert.Equal(("FIELD", "/name", "Test", "Edited", "Mine"), (conflict.GetProperty("kind").GetString(), conflict.GetProperty("path").GetString(),
+            conflict.GetProperty("base").GetString(), conflict.GetProperty("theirs").GetString(), conflict.GetProperty("mine").GetString()));
+        Assert.Equal((1, "Edited"), (lost.GetProperty("basedOn").GetInt32(), lost.GetProperty("theirs").GetProperty("fields")[0].GetProperty("after").GetString()));
         Assert.Equal(3, (await user.SendAsync(HttpMethod.Put, path, new { definition = TestTenant.Definition("Mine") }, ifMatch: "*")).GetProperty("version").GetInt32());
         Assert.Equal(3, (await user.SendAsync(HttpMethod.Put, path, new { definition = TestTenant.Definition("Mine") }, ifMatch: "W/\"3\"")).GetProperty("version").GetInt32());
     }
@@ -75,7 +79,12 @@ public sealed class WorkflowApiTests(TestServer server)
             Assert.Equal(invoices, Assert.Single((await user.GetAsync($"workflows?{query}")).GetProperty("items").EnumerateArray()).GetProperty("id").GetString());
 
         await user.StartAsync(invoices);
-        await user.ProblemAsync(HttpStatusCode.Conflict, HttpMethod.Delete, $"workflows/{invoices}");
+        await user.SendAsync(HttpMethod.Delete, $"workflows/{invoices}", expected: HttpStatusCode.NoContent);
+        await user.ProblemAsync(HttpStatusCode.NotFound, HttpMethod.Get, $"workflows/{invoices}");
+        Assert.Equal(invoices, Assert.Single((await user.GetAsync("trash")).GetProperty("items").EnumerateArray()).GetProperty("id").GetString());
+        await user.ProblemAsync(HttpStatusCode.Conflict, HttpMethod.Delete, $"trash/{invoices}");
+        await user.SendAsync(HttpMethod.Post, $"trash/{invoices}/restore");
+        Assert.Equal("Send invoices", (await user.GetAsync($"workflows/{invoices}")).GetProperty("name").GetString());
         await user.SendAsync(HttpMethod.Delete, $"workflows/{await user.CreateWorkflowAsync()}", expected: HttpStatusCode.NoContent);
     }
 

@@ -205,6 +205,7 @@ public sealed class TenantIsolationTests(TestDatabase shared) : IAsyncLifetime
             insert into flowstone.user_tokens (tenant_id, token_hash, user_id, purpose, created_at, expires_at) values ('{id}', '\x01', '{user.Id}', 'VERIFY_EMAIL', now(), now());
             insert into flowstone.user_recovery_codes values ('{id}', '{user.Id}', '\x01');
             insert into flowstone.user_external_logins (login_hash, tenant_id, user_id, provider, provider_key) values (sha256('{id}'::bytea), '{id}', '{user.Id}', 'Google', '1');
+            insert into flowstone.workflow_publications values ('{id}', '{execution.WorkflowId}', 1, 1, null, now());
             insert into flowstone.workflow_shares (tenant_id, workflow_id, user_id, level, shared_at) values ('{id}', '{execution.WorkflowId}', '{user.Id}', 'READ', now());
             """);
         return tenant;

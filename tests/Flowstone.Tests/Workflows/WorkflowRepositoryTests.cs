@@ -14,6 +14,10 @@ public sealed class WorkflowRepositoryTests(TestDatabase database)
 {
     static JsonElement WithNote(string note) => TestTenant.Definition(note: note);
 
+    /// <summary>As lists show them, whatever else an answer tells.</summary>
+    static void AssertSame(Workflow expected, Workflow actual)
+        => Assert.All(typeof(Workflow).GetProperties(), property => Assert.Equal(property.GetValue(expected), property.GetValue(actual)));
+
     [Fact]
     public async Task A_new_workflow_has_version_1_and_the_columns_of_its_definition()
     {
@@ -34,7 +38,7 @@ public sealed class WorkflowRepositoryTests(TestDatabase database)
         Assert.Equal(("Orders", "Takes orders", 1, user.Id, team.Id), (created.Name, created.Description, created.Version, created.OwnerId, created.TeamId));
         var found = (await tenant.Scope.Workflows.FindAsync(created.Id))!;
         Assert.Equal(["shop", "日本"], found.Tags);
-        Assert.Equal(created with { Tags = found.Tags }, found);
+        AssertSame(created, found);
         var version = (await tenant.Scope.Workflows.FindVersionAsync(created.Id, 1))!;
         Assert.Equal((1, "First", user.Id, created.CreatedAt), (version.Number, version.Message, version.AuthorId, version.CreatedAt));
         Assert.Equal(CanonicalJson.Hash(definition), version.Hash);
@@ -50,8 +54,9 @@ public sealed class WorkflowRepositoryTests(TestDatabase database)
 
         var saved = await tenant.Scope.Workflows.UpdateAsync(workflow.Id, TestTenant.Definition("Renamed", 5), basedOn: 1, "More nodes");
 
-        Assert.Equal(workflow with { Name = "Renamed", Version = 2, UpdatedAt = tenant.Clock.Now(), Tags = saved.Tags }, saved);
-        Assert.Equal(saved with { Tags = [] }, (await tenant.Scope.Workflows.FindAsync(workflow.Id))! with { Tags = [] });
+        AssertSame(workflow with { Name = "Renamed", Version = 2, UpdatedAt = tenant.Clock.Now() }, saved);
+        AssertSame(saved, (await tenant.Scope.Workflows.FindAsync(workflow.Id))!);
+        Assert.False(saved.Merged);
         N8nDocuments.AssertSame(TestTenant.Definition(), (await tenant.Scope.Workflows.FindVersionAsync(workflow.Id, 1))!.Definition);
         N8nDocuments.AssertSame(TestTenant.Definition("Renamed", 5), (await tenant.Scope.Workflows.FindVersionAsync(workflow.Id, 2))!.Definition);
         Assert.Equal(2, (await tenant.Scope.Workflows.FindVersionAsync(workflow.Id, number: null))!.Number);
@@ -86,10 +91,10 @@ public sealed class WorkflowRepositoryTests(TestDatabase database)
         var workflow = await tenant.CreateWorkflowAsync();
         await tenant.Scope.Workflows.UpdateAsync(workflow.Id, WithNote("theirs"), basedOn: 1);
 
-        var lost = await Assert.ThrowsAsync<ConflictException>(() => tenant.Scope.Workflows.UpdateAsync(workflow.Id, WithNote("mine"), basedOn: 1));
+        var lost = await Assert.ThrowsAsync<VersionConflictException>(() => tenant.Scope.Workflows.UpdateAsync(workflow.Id, WithNote("mine"), basedOn: 1));
 
         Assert.Contains("at version 2, not 1", lost.Message, StringComparison.Ordinal);
-        await Assert.ThrowsAsync<ConflictException>(() => tenant.Scope.Workflows.UpdateAsync(workflow.Id, WithNote("mine"), basedOn: 7));
+        await Assert.ThrowsAsync<VersionConflictException>(() => tenant.Scope.Workflows.UpdateAsync(workflow.Id, WithNote("mine"), basedOn: 7));
         Assert.Equal(2, (await tenant.Scope.Workflows.FindAsync(workflow.Id))!.Version);
     }
 
@@ -233,23 +238,6 @@ public sealed class WorkflowRepositoryTests(TestDatabase database)
         changed = await tenant.Scope.Workflows.SetAsync(workflow.Id, null, Visibility.Public);
         Assert.Equal((WorkflowStatus.Active, Visibility.Public, 1), (changed.Status, changed.Visibility, changed.Version));
         await Assert.ThrowsAsync<NotFoundException>(() => tenant.Scope.Workflows.SetAsync(Id<Workflow>.New(tenant.Clock), WorkflowStatus.Active, null));
-    }
-
-    [Fact]
-    public async Task What_was_executed_is_not_deleted_and_the_rest_goes_with_its_versions()
-    {
-        var tenant = await database.NewTenantAsync();
-        var (executed, unused) = (await tenant.CreateWorkflowAsync(), await tenant.CreateWorkflowAsync());
-        await tenant.Scope.Workflows.UpdateAsync(unused.Id, WithNote("2"), basedOn: 1);
-        await tenant.StartAsync(executed);
-
-        await Assert.ThrowsAsync<InvalidInputException>(() => tenant.Scope.Workflows.DeleteAsync(executed.Id));
-        Assert.True(await tenant.Scope.Workflows.DeleteAsync(unused.Id));
-        Assert.False(await tenant.Scope.Workflows.DeleteAsync(unused.Id));
-
-        Assert.NotNull(await tenant.Scope.Workflows.FindVersionAsync(executed.Id, 1));
-        Assert.Null(await tenant.Scope.Workflows.FindVersionAsync(unused.Id, 1));
-        Assert.Empty(await tenant.Scope.Workflows.VersionsAsync(unused.Id, null, 10));
     }
 
     public static TheoryData<string, string> Kept => new()

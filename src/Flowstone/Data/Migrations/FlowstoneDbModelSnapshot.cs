@@ -1682,6 +1682,10 @@ namespace Flowstone.Data.Migrations
                     b.HasKey("TenantId", "Id")
                         .HasName("pk_workflows");
 
+                    b.HasIndex("TenantId", "DeletedAt")
+                        .HasDatabaseName("ix_workflows_trash")
+                        .HasFilter("deleted_at is not null");
+
                     b.HasIndex("TenantId", "Id")
                         .HasDatabaseName("ix_workflows_public")
                         .HasFilter("visibility = 'PUBLIC'");
@@ -1689,7 +1693,7 @@ namespace Flowstone.Data.Migrations
                     b.HasIndex("TenantId", "ImportKey")
                         .IsUnique()
                         .HasDatabaseName("uq_workflows_import_key")
-                        .HasFilter("import_key is not null");
+                        .HasFilter("import_key is not null and deleted_at is null");
 
                     b.HasIndex("TenantId", "OwnerId")
                         .HasDatabaseName("ix_workflows_by_owner");
@@ -1709,6 +1713,38 @@ namespace Flowstone.Data.Migrations
                         });
                 });
 
+            modelBuilder.Entity("Flowstone.Workflows.WorkflowPublication", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("WorkflowId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("workflow_id");
+
+                    b.Property<int>("Number")
+                        .HasColumnType("integer")
+                        .HasColumnName("number");
+
+                    b.Property<DateTimeOffset>("PublishedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("published_at");
+
+                    b.Property<Guid?>("PublishedBy")
+                        .HasColumnType("uuid")
+                        .HasColumnName("published_by");
+
+                    b.Property<int?>("Version")
+                        .HasColumnType("integer")
+                        .HasColumnName("version");
+
+                    b.HasKey("TenantId", "WorkflowId", "Number")
+                        .HasName("pk_workflow_publications");
+
+                    b.ToTable("workflow_publications", "flowstone");
+                });
+
             modelBuilder.Entity("Flowstone.Workflows.WorkflowVersion", b =>
                 {
                     b.Property<Guid>("TenantId")
@@ -1726,6 +1762,10 @@ namespace Flowstone.Data.Migrations
                     b.Property<Guid?>("AuthorId")
                         .HasColumnType("uuid")
                         .HasColumnName("author_id");
+
+                    b.Property<int?>("BasedOn")
+                        .HasColumnType("integer")
+                        .HasColumnName("based_on");
 
                     b.Property<DateTimeOffset>("CreatedAt")
                         .HasColumnType("timestamp with time zone")
@@ -1974,6 +2014,16 @@ namespace Flowstone.Data.Migrations
                         .HasForeignKey("TenantId", "TeamId")
                         .OnDelete(DeleteBehavior.NoAction)
                         .HasConstraintName("fk_workflows_teams");
+                });
+
+            modelBuilder.Entity("Flowstone.Workflows.WorkflowPublication", b =>
+                {
+                    b.HasOne("Flowstone.Workflows.Workflow", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "WorkflowId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_workflow_publications_workflows");
                 });
 
             modelBuilder.Entity("Flowstone.Workflows.WorkflowVersion", b =>

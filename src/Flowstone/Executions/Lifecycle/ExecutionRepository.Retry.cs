@@ -32,6 +32,7 @@ public sealed partial class ExecutionRepository
         throw new ConflictException(
             execution.Status is not (ExecutionStatus.Failed or ExecutionStatus.Timeout or ExecutionStatus.Cancelled)
                 ? $"Execution {id} is {EnumText<ExecutionStatus>.Of(execution.Status)}; only what failed, timed out or was cancelled can be retried."
+            : !await access.MayAsync(AccessLevel.Execute, execution.WorkflowId, cancellationToken) ? $"Execution {id} is of a workflow in the trash: restore that first."
             : execution.RetriedBy is { } by ? $"Execution {id} was retried already, by {by}."
             : $"Execution {id} has no retry left: it is retry {execution.RetryCount} of {execution.MaxRetries}.");
     }
@@ -45,10 +46,10 @@ public sealed partial class ExecutionRepository
         if (limit is < 1 or > 1000)
             throw new InvalidInputException("limit", "must be 1 to 1,000.");
         await access.RequireAsync(AccessLevel.Execute, cancellationToken);
-        var reach = await access.FilterAsync(AccessLevel.Execute, "workflow_id", next: 4, cancellationToken);
+        var reach = await access.ExecutionFilterAsync(AccessLevel.Execute, "e.workflow_id", next: 4, cancellationToken);
         var dead = $"""
-            select id from flowstone.executions
-             where tenant_id = $1 and reason = 'DEAD_LETTER' and retried_by is null and ($2 is null or workflow_id = $2){reach.Sql} order by id limit $3
+            select id from flowstone.executions e
+             where e.tenant_id = $1 and e.reason = 'DEAD_LETTER' and e.retried_by is null and ($2 is null or e.workflow_id = $2) and {There}{reach.Sql} order by e.id limit $3
             """;
         var again = new List<Execution>();
         foreach (var letter in await database.QueryAsync(dead, [P(workflow), P(limit), .. reach.Parameters], row => new Id<Execution>(row.GetGuid(0)), cancellationToken))
@@ -81,7 +82,7 @@ public sealed partial class ExecutionRepository
             && (!following.Contains(s.Node) || s.Iteration < iteration || (s.Iteration == iteration && s.Node != node && s.StartedAt < from.StartedAt))).ToArray();
         var fork = Id<Execution>.New(clock);
         const string Fork = $"""
-            with source as materialized (select e.* from flowstone.executions e where e.tenant_id = $1 and e.id = $2),
+            with source as materialized (select e.* from flowstone.executions e where e.tenant_id = $1 and e.id = $2 and {There}),
             {NewRun}
             $8, 0, 3, $2 from source returning *),
             {Queued},
@@ -97,6 +98,8 @@ public sealed partial class ExecutionRepository
             P(id), P(fork), P(clock.Now()), P(DatabaseNow(clock)), P(access.Actor.UserId), P(MaxAttemptsOfRetries), P((Guid?)null),
             P(Array.ConvertAll(shared, s => s.Node)), P(Array.ConvertAll(shared, s => s.Iteration)), P(Array.ConvertAll(shared, s => s.Attempt)),
         ], ExecutionRow.Read, cancellationToken);
+        if (rows.Count == 0)
+            throw new NotFoundException("Workflow", source.WorkflowId);
         lanes.Add([new QueuedWork(database.TenantId, rows[0].Priority, null)], clock.Now());
         return rows[0];
     }
@@ -109,7 +112,7 @@ public sealed partial class ExecutionRepository
         const string Again = $"""
             with source as (
                 update flowstone.executions e set retried_by = $3
-                 where e.tenant_id = $1 and e.id = $2 and e.status in ('FAILED', 'TIMEOUT', 'CANCELLED') and e.retried_by is null and ($9 or e.retry_count < e.max_retries)
+                 where e.tenant_id = $1 and e.id = $2 and e.status in ('FAILED', 'TIMEOUT', 'CANCELLED') and e.retried_by is null and ($9 or e.retry_count < e.max_retries) and {There}
                 returning e.*),
             {NewRun}
             $2, case when $9 then retry_count else retry_count + 1 end, max_retries, $8 from source returning *),
@@ -128,6 +131,9 @@ public sealed partial class ExecutionRepository
             lanes.Add([new QueuedWork(database.TenantId, again.Priority, null)], clock.Now());
         return again;
     }
+
+    // What is in the trash starts nothing.
+    const string There = "exists (select from flowstone.workflows w where w.tenant_id = $1 and w.id = e.workflow_id and w.deleted_at is null)";
 
     // As the source was started; what follows in the text are retry_of, retry_count, max_retries and forked_from.
     const string NewRun = """

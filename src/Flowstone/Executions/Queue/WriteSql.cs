@@ -70,17 +70,17 @@ static class WriteSql
                    a (call, tenant_id, id, workflow_id, trigger, priority, started_by, created_at, input, max_retries, max_attempts,
                       workflow_version, due_at, parent_id, detached, concurrency_key, concurrency_max, dedup_key, dedup_until), lateral (
                 select v.number, t.shard_key from flowstone.workflows w
-                  join flowstone.workflow_versions v on v.tenant_id = w.tenant_id and v.workflow_id = w.id and v.number = coalesce(a.workflow_version, w.version)
+                  join flowstone.workflow_versions v on v.tenant_id = w.tenant_id and v.workflow_id = w.id and v.number = coalesce(a.workflow_version, w.published_version, w.version)
                   join flowstone.tenants t on t.id = w.tenant_id
-                 where w.tenant_id = a.tenant_id and w.id = a.workflow_id offset 0) v
+                 where w.tenant_id = a.tenant_id and w.id = a.workflow_id and w.deleted_at is null offset 0) v
              where a.parent_id is null or exists (
                 select from flowstone.execution_queue p where p.shard_key = v.shard_key and p.execution_id = a.parent_id and (p.tenant_id = a.tenant_id) is true for key share)
             """
             : $"""
                 unnest({List(0, 11)}) a (call, tenant_id, id, workflow_id, trigger, priority, started_by, created_at, input, max_retries, max_attempts), lateral (
-                select w.version as number, t.shard_key, null::timestamptz as due_at, null::uuid as parent_id, false as detached, null::varchar as concurrency_key
+                select coalesce(w.published_version, w.version) as number, t.shard_key, null::timestamptz as due_at, null::uuid as parent_id, false as detached, null::varchar as concurrency_key
                   from flowstone.workflows w join flowstone.tenants t on t.id = w.tenant_id
-                 where w.tenant_id = a.tenant_id and w.id = a.workflow_id offset 0) v
+                 where w.tenant_id = a.tenant_id and w.id = a.workflow_id and w.deleted_at is null offset 0) v
             """;
         return $"""
             with {(has.Dedup ? "valid" : "accepted")} as materialized (select a.*, v.* from {asked}),

@@ -7,7 +7,7 @@ namespace Flowstone.Executions;
 
 /// <summary>
 /// Adds up statistics every few seconds, sweeps what was needed for a while every ten minutes, ends rotations of keys that were begun, and deletes once a day what is past its
-/// time. Runs with every server and every worker: any number of them at once.
+/// time, in the trash too. Runs with every server and every worker: any number of them at once.
 /// </summary>
 public sealed partial class MaintenanceJob(FlowstoneStore store, TimeProvider clock, ILogger<MaintenanceJob> logger) : BackgroundService
 {
@@ -35,7 +35,8 @@ public sealed partial class MaintenanceJob(FlowstoneStore store, TimeProvider cl
         RepeatAsync("Sweeping of sign-ins", SweepEvery, SweepEvery, cancellation => store.SignInSweep.RunAsync(cancellation), stoppingToken),
         RepeatAsync("Deactivating expired credentials", SweepEvery, SweepEvery, DeactivateExpiredAsync, stoppingToken),
         RepeatAsync("Rotation of keys", SweepEvery, SweepEvery, cancellation => store.KeyRotation.ResumeAsync(gently, cancellation), stoppingToken),
-        RepeatAsync("Retention", TimeSpan.FromMinutes(10), RetainEvery, RetainOnceAsync, stoppingToken));
+        RepeatAsync("Retention", TimeSpan.FromMinutes(10), RetainEvery, RetainOnceAsync, stoppingToken),
+        RepeatAsync("Emptying the trash", TimeSpan.FromMinutes(10), RetainEvery, cancellation => store.Trash.PurgeAsync(cancellationToken: cancellation), stoppingToken));
 
     async Task DeactivateExpiredAsync(CancellationToken cancellationToken)
     {

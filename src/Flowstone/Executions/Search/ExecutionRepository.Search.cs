@@ -66,7 +66,7 @@ public sealed partial class ExecutionRepository
     public async Task<List<ActiveExecution>> ActiveAsync(QueuePlace? after, int limit, CancellationToken cancellationToken = default)
     {
         // Two walks along the index: the rest of the priority at which the page before ended, and all lower ones.
-        var reach = await access.FilterAsync(AccessLevel.Read, "q.workflow_id", next: after is null ? 3 : 6, cancellationToken);
+        var reach = await access.ExecutionFilterAsync(AccessLevel.Read, "q.workflow_id", next: after is null ? 3 : 6, cancellationToken);
         var joined = $"from flowstone.execution_queue q join flowstone.executions e on e.tenant_id = q.tenant_id and e.id = q.execution_id where q.tenant_id = $1 and e.tenant_id = $1{reach.Sql}";
         const string Order = $"order by q.priority desc, q.visible_at, {QueueSql.ClaimOrder} limit $2";
         var first = $"select {ExecutionRow.Columns}, q.priority as place, q.visible_at {joined} {Order}";
@@ -105,7 +105,7 @@ public sealed partial class ExecutionRepository
     }
 
     ValueTask<(string Sql, Npgsql.NpgsqlParameter[] Parameters)> ReachAsync(CancellationToken cancellationToken)
-        => access.FilterAsync(AccessLevel.Read, "e.workflow_id", ExecutionSearch.FirstParameter, cancellationToken);
+        => access.ExecutionFilterAsync(AccessLevel.Read, "e.workflow_id", ExecutionSearch.FirstParameter, cancellationToken);
 
     async Task<IReadOnlyList<byte[]>> EncodeAsync(ExecutionFilter filter, CancellationToken cancellationToken)
     {
@@ -115,7 +115,7 @@ public sealed partial class ExecutionRepository
             throw new InvalidInputException("workflowId", "is needed with attributes: each workflow declares its own.");
         if (filter.Attributes.Count > 10)
             throw new InvalidInputException("attributes", "has more than 10 conditions.");
-        await access.RequireAsync(AccessLevel.Read, workflow, cancellationToken);   // what it declares is its own affair
+        await access.RequireForExecutionsAsync(AccessLevel.Read, workflow, cancellationToken);   // what it declares is its own affair
         var declared = await SearchAttributes.DeclaredAsync(database, workflow, cancellationToken);
         return [.. filter.Attributes.Select(condition => SearchAttributes.Encode(declared, condition.Name, condition.Value, anyText: true))];
     }

@@ -23,8 +23,8 @@ public sealed partial class ExecutionRepository
     public async Task<ExecutionFigures> StatisticsAsync(
         Id<Workflow>? workflow = null, DateTimeOffset? from = null, DateTimeOffset? to = null, CancellationToken cancellationToken = default)
     {
-        var reach = await access.FilterAsync(AccessLevel.Read, "e.workflow_id", next: 5, cancellationToken);
-        var reachOfQueue = await access.FilterAsync(AccessLevel.Read, "q.workflow_id", next: 3, cancellationToken);
+        var reach = await access.ExecutionFilterAsync(AccessLevel.Read, "e.workflow_id", next: 5, cancellationToken);
+        var reachOfQueue = await access.ExecutionFilterAsync(AccessLevel.Read, "q.workflow_id", next: 3, cancellationToken);
         var read = $"""
             select status, bucket, sum(executions)::bigint, sum(duration_ms)::bigint, sum(wait_ms)::bigint from {Ended(reach.Sql)}
              where hour >= coalesce(date_trunc('hour', $3, 'UTC'), '-infinity') and hour < coalesce($4, 'infinity') group by status, bucket
