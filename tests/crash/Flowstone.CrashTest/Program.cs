@@ -1,6 +1,6 @@
 using Flowstone.CrashTest;
 
-// crash-test [POINTS] | crash-test --fencing [RUNS] | crash-test --rotation [VALUES] | crash-test worker (started by the first two)
+// crash-test [POINTS] | crash-test --fencing [RUNS] | crash-test --rotation [VALUES] | crash-test --editors [SAVES] | crash-test worker (started by the first two)
 if (args is ["worker", ..])
     return await WorkerMain.RunAsync();
 var options = CampaignOptions.Parse(args);
@@ -17,7 +17,7 @@ Console.CancelKeyPress += (_, key) =>
 };
 try
 {
-    return await (options.Rotation ? new RotationCampaign(options).RunAsync(stop.Token) : options.Fencing ? new FencingCampaign(options).RunAsync(stop.Token) : new Campaign(options).RunAsync(stop.Token)) ? 0 : 1;
+    return await (options.Editors ? new EditorsCampaign(options).RunAsync(stop.Token) : options.Rotation ? new RotationCampaign(options).RunAsync(stop.Token) : options.Fencing ? new FencingCampaign(options).RunAsync(stop.Token) : new Campaign(options).RunAsync(stop.Token)) ? 0 : 1;
 }
 catch (OperationCanceledException) when (stop.IsCancellationRequested)
 {

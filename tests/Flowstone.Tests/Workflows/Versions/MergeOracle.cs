@@ -33,7 +33,7 @@ static class MergeOracle
         merged["nodes"] = new JsonArray([.. nodes.Select(node => JsonNode.Parse(node.Value))]);
         if (merged.ContainsKey("edges") || edges.Count > 0)
             merged["edges"] = new JsonArray([.. edges.Select(edge => JsonNode.Parse(edge.Value))]);
-        return N8n.N8nDocuments.Parse(merged.ToJsonString());
+        return JsonElement.Parse(merged.ToJsonString(), new() { MaxDepth = 250 });
 
         static string Of(KeyValuePair<string, string> edge, string end) => JsonNode.Parse(edge.Value)![end]!.GetValue<string>();
     }

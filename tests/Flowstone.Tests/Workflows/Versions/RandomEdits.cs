@@ -15,9 +15,8 @@ sealed class RandomEdits(int seed)
         var edited = JsonNode.Parse(definition.GetRawText(), documentOptions: new() { MaxDepth = 250 })!.AsObject();
         for (var i = 0; i < edits; i++)
             EditOnce(edited);
-        var result = N8n.N8nDocuments.Parse(edited.ToJsonString());
-        Assert.Empty(WorkflowDefinition.Validate(result));
-        return result;
+        var result = JsonElement.Parse(edited.ToJsonString(), new() { MaxDepth = 250 });
+        return WorkflowDefinition.Validate(result) is { Count: > 0 } errors ? throw new InvalidInputException(errors) : result;
     }
 
     void EditOnce(JsonObject definition)
