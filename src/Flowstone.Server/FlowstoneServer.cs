@@ -71,6 +71,7 @@ public static class FlowstoneServer
         api.MapVersions();
         api.MapPublishing();
         api.MapTrash();
+        api.MapTransfer();
         api.MapShares();
         api.MapCredentials();
         api.MapKeys();

@@ -107,6 +107,23 @@ public sealed partial class CredentialRepository
         });
     }
 
+    /// <summary>Those of these ids that the actor may know of; what is no id is left out.</summary>
+    internal async Task<List<Credential>> FindManyAsync(IEnumerable<string> ids, CancellationToken cancellationToken)
+    {
+        var asked = ids.Select(id => Guid.TryParse(id, out var guid) ? new Id<Credential>(guid) : default).Where(id => id != default).ToList();
+        if (asked.Count == 0)
+            return [];
+        var reachable = await access.CredentialsAsync(cancellationToken);
+        return await database.ReadAsync(db => reachable(db).Where(c => asked.Contains(c.Id)).OrderBy(c => c.Id).ToListAsync(cancellationToken));
+    }
+
+    /// <summary>Those of this name that the actor may know of.</summary>
+    internal async Task<List<Credential>> FindNamesakesAsync(string name, CancellationToken cancellationToken)
+    {
+        var reachable = await access.CredentialsAsync(cancellationToken);
+        return await database.ReadAsync(db => reachable(db).Where(c => c.Name == name).Take(100).ToListAsync(cancellationToken));
+    }
+
     /// <summary>How many there are of those that the actor may know of.</summary>
     public async Task<int> CountAsync(CredentialFilter filter, CancellationToken cancellationToken = default)
     {

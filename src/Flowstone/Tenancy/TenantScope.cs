@@ -25,6 +25,7 @@ public sealed class TenantScope
         Shares = new WorkflowShareRepository(database, access, clock);
         Credentials = new CredentialRepository(database, access, secrets, clock);
         CredentialShares = new CredentialShareRepository(database, access, clock);
+        Transfer = new WorkflowTransfer(database, access, Workflows, Shares, Credentials, clock);
         Keys = new TenantKeys(TenantId, access, rotation);
         Executions = new ExecutionRepository(database, access, clock, nodes, payloads, writes, lanes);
         Queue = new QueueControl(database, access, clock, lanes);
@@ -52,6 +53,9 @@ public sealed class TenantScope
 
     /// <summary>With whom credentials are shared.</summary>
     public CredentialShareRepository CredentialShares { get; }
+
+    /// <summary>Copies, exports and imports workflows.</summary>
+    public WorkflowTransfer Transfer { get; }
 
     /// <summary>What seals the tenant's secrets.</summary>
     public TenantKeys Keys { get; }

@@ -5,6 +5,7 @@ using Flowstone.Permissions;
 using Flowstone.Tenancy;
 using Flowstone.Users;
 using Microsoft.EntityFrameworkCore;
+using Npgsql;
 using static Flowstone.Data.Sql;
 
 namespace Flowstone.Workflows;
@@ -61,21 +62,55 @@ public sealed partial class WorkflowRepository
             CreatedAt = now,
             UpdatedAt = now,
         };
-        await database.ExecuteAsync(
-        [
-            ("""
-             insert into flowstone.workflows (tenant_id, id, name, description, status, visibility, tags, owner_id, team_id, version, created_at, updated_at, import_key, import_hash)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $10, $11, $12)
-             """,
-             [P(workflow.Id), P(workflow.Name), P(workflow.Description), P(EnumText<WorkflowStatus>.Of(workflow.Status)), P(EnumText<Visibility>.Of(workflow.Visibility)),
-              P(content.Tags), P(workflow.OwnerId), P(workflow.TeamId), P(now), P(importKey), P(importHash)]),
-            ("""
-             insert into flowstone.workflow_versions (tenant_id, workflow_id, number, definition, hash, message, author_id, created_at)
-             values ($1, $2, 1, $3, $4, $5, $6, $7)
-             """,
-             [P(workflow.Id), Json(content.Json), P(content.Hash), P(request.Message), P(access.Actor.UserId), P(now)]),
-        ], cancellationToken);
+        await StoreAsync(workflow, importKey, importHash, [new(content, request.Message, access.Actor.UserId, now, null)], [], cancellationToken);
         return workflow;
+    }
+
+    /// <summary>A private draft of the actor's that had these versions before.</summary>
+    /// <param name="versions">Version 1 first.</param>
+    /// <param name="with">What is stored beside it, in the same transaction.</param>
+    internal async Task<SavedWorkflow> CreateAsync(
+        IReadOnlyList<PastVersion> versions, Func<Id<Workflow>, IEnumerable<(string Sql, NpgsqlParameter[] Parameters)>> with, CancellationToken cancellationToken)
+    {
+        await access.RequireAsync(AccessLevel.Write, cancellationToken);
+        var (newest, now) = (versions[^1].Content, clock.Now());
+        var workflow = new Workflow
+        {
+            TenantId = database.TenantId,
+            Id = Id<Workflow>.New(clock),
+            Name = newest.Name,
+            Description = newest.Description,
+            Status = WorkflowStatus.Draft,
+            Visibility = Visibility.Private,
+            Tags = newest.Tags,
+            OwnerId = access.Actor.UserId,
+            Version = versions.Count,
+            CreatedAt = now,
+            UpdatedAt = now,
+        };
+        await StoreAsync(workflow, importKey: null, importHash: null, versions, with(workflow.Id), cancellationToken);
+        return new(workflow) { Warnings = await WarningsAsync(JsonElement.Parse(newest.Json, stored), cancellationToken) };
+    }
+
+    Task<int[]> StoreAsync(
+        Workflow workflow, string? importKey, byte[]? importHash, IReadOnlyList<PastVersion> versions, IEnumerable<(string Sql, NpgsqlParameter[] Parameters)> with, CancellationToken cancellationToken)
+    {
+        const string Insert = """
+            insert into flowstone.workflows (tenant_id, id, name, description, status, visibility, tags, owner_id, team_id, version, created_at, updated_at, import_key, import_hash)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13)
+            """;
+        const string InsertVersion = """
+            insert into flowstone.workflow_versions (tenant_id, workflow_id, number, definition, hash, message, author_id, created_at, based_on)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+            """;
+        return database.ExecuteAsync(
+        [
+            (Insert, [P(workflow.Id), P(workflow.Name), P(workflow.Description), P(EnumText<WorkflowStatus>.Of(workflow.Status)), P(EnumText<Visibility>.Of(workflow.Visibility)),
+                P(versions[^1].Content.Tags), P(workflow.OwnerId), P(workflow.TeamId), P(workflow.Version), P(workflow.CreatedAt), P(importKey), P(importHash)]),
+            .. versions.Select((version, i) => (InsertVersion, (NpgsqlParameter[])
+                [P(workflow.Id), P(i + 1), Json(version.Content.Json), P(version.Content.Hash), P(version.Message), P(version.AuthorId), P(version.CreatedAt), P(version.BasedOn)])),
+            .. with,
+        ], cancellationToken);
     }
 
     public async Task<Workflow?> FindAsync(Id<Workflow> id, CancellationToken cancellationToken = default)
@@ -264,6 +299,9 @@ public sealed partial class WorkflowRepository
         => database.QueryAsync("select id, name, import_key, import_hash from flowstone.workflows where tenant_id = $1 and deleted_at is null order by id", [],
             row => new WorkflowOrigin(new(row.GetGuid(0)), row.GetString(1), row.Get<string>(2), row.Get<byte[]>(3)), cancellationToken);
 }
+
+/// <summary>A version that is stored with its workflow.</summary>
+sealed record PastVersion(DefinitionColumns Content, string? Message, Id<User>? AuthorId, DateTimeOffset CreatedAt, int? BasedOn);
 
 /// <param name="Key">Names the imported document; null if the workflow was not imported.</param>
 /// <param name="Hash">Of the document as it was imported last.</param>
