@@ -57,6 +57,20 @@ public sealed class CommandTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task The_trash_is_listed_and_restored_and_purged_only_when_said()
+    {
+        var tenant = await database.NewTenantAsync();
+        var workflow = await tenant.CreateWorkflowAsync("Lost");
+        await tenant.Scope.Workflows.DeleteAsync(workflow.Id);
+        string[] where = ["--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()];
+
+        Assert.Contains($"{workflow.Id}", (await Tool.RunAsync(null, ["trash", "list", .. where])).Output, StringComparison.Ordinal);
+        Assert.Equal("Lost is back.\n", (await Tool.RunAsync(null, ["trash", "restore", $"{workflow.Id}", .. where])).Output);
+        Assert.Empty((await Tool.RunAsync(null, ["trash", "list", .. where])).Output);
+        Assert.StartsWith("--yes: is needed", (await Tool.RunAsync(null, ["trash", "purge", "--database", database.AppConnectionString()])).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task Keys_are_listed_rotated_verified_and_destroyed()
     {
         var alone = await database.AloneAsync();
