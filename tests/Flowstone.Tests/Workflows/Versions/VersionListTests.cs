@@ -8,7 +8,7 @@ public sealed class VersionListTests(TestDatabase database)
     [Fact]
     public async Task A_list_of_versions_of_a_megabyte_moves_kilobytes()
     {
-        await using var alone = await database.AloneAsync();   // whose bytes can be told from others'
+        var alone = await database.AloneAsync();   // whose bytes can be told from others'
         var tenant = await alone.NewTenantAsync();
         var workflow = await tenant.CreateWorkflowAsync();
         for (var i = 1; i <= 5; i++)
