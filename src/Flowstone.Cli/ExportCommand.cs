@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Flowstone.Workflows;
 using Flowstone.Workflows.N8n;
 
 namespace Flowstone.Cli;
@@ -21,6 +22,34 @@ static class ExportCommand
             else
                 Output.Line($"{written:N0} workflows written to {target}");
         });
-        return new Command("export", "Write what other systems can read.") { n8n };
+        return new Command("export", "Write what other systems, or another Flowstone, can read.") { n8n, Workflows() };
+    }
+
+    static Command Workflows()
+    {
+        var folder = new Argument<string>("folder") { Description = "Where to write one .json file per workflow. Is made if it is not there." };
+        var plain = new Option<bool>("--plain") { Description = "Format 1.0.0, the original platform's: the newest version alone." };
+        var workflows = new Command("workflows", "Write every workflow with all its versions, shares and names of credentials.") { folder, plain, StoreOptions.Tenant }.WithExample("flowstone export workflows ./backup");
+        workflows.SetAction(async (arguments, cancellationToken) =>
+        {
+            await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);
+            var tenant = await open.TenantAsync(arguments, cancellationToken);
+            var target = Directory.CreateDirectory(arguments.GetRequiredValue(folder)).FullName;
+            var total = await tenant.Workflows.CountAsync(cancellationToken);
+            var written = await Output.WithProgressAsync<int>("Exporting", async progress =>
+            {
+                var done = 0;
+                for (var page = await tenant.Workflows.ListAsync(new(), null, 100, cancellationToken); page.Count > 0; page = await tenant.Workflows.ListAsync(new(), page[^1].Id, 100, cancellationToken))
+                    foreach (var workflow in page)
+                    {
+                        await using (var file = File.Create(Path.Combine(target, $"{workflow.Id}.json")))
+                            await tenant.Transfer.ExportAsync(workflow.Id, file, arguments.GetValue(plain) ? WorkflowFormat.Plain : WorkflowFormat.Full, cancellationToken: cancellationToken);
+                        progress?.Report((++done, Math.Max(total, done)));
+                    }
+                return done;
+            });
+            Output.Line($"{written:N0} workflows written to {target}");
+        });
+        return workflows;
     }
 }

@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
 using Flowstone.Credentials.Original;
+using Flowstone.Data;
+using Flowstone.Workflows;
 using Flowstone.Workflows.N8n;
 
 namespace Flowstone.Cli;
@@ -26,8 +28,49 @@ static class ImportCommand
                 Print(report);
             return report.Failures.Count == 0 ? 0 : 1;
         });
-        return new Command("import", "Bring in what other systems stored.") { n8n, Original() };
+        return new Command("import", "Bring in what other systems stored.") { n8n, Workflows(), Original() };
     }
+
+    static Command Workflows()
+    {
+        var path = new Argument<string>("path") { Description = "A document that was exported, or a folder of such .json files." };
+        var workflows = new Command("workflows", "Bring in workflows that Flowstone, or the original platform, exported. Each makes a new one: a private draft.") { path, StoreOptions.Tenant }
+            .WithExample("flowstone import workflows ./backup");
+        workflows.SetAction(async (arguments, cancellationToken) =>
+        {
+            var given = arguments.GetRequiredValue(path);
+            var files = File.Exists(given) ? [given] : Directory.Exists(given) ? Directory.GetFiles(given, "*.json").Order(StringComparer.Ordinal).ToArray() : throw new InvalidInputException("path", $"{given} is neither a file nor a folder.");
+            await using var open = await OpenStore.OpenAsync(arguments, cancellationToken);
+            var tenant = await open.TenantAsync(arguments, cancellationToken);
+            var failed = 0;
+            await Output.WithProgressAsync<int>("Importing", async progress =>
+            {
+                for (var i = 0; i < files.Length; i++)
+                {
+                    try
+                    {
+                        var imported = await tenant.Transfer.ImportAsync(await ReadAsync(files[i], cancellationToken), cancellationToken);
+                        foreach (var note in imported.Notes)
+                            Output.Note($"{Path.GetFileName(files[i])}: {note}");
+                    }
+                    catch (InvalidInputException error)
+                    {
+                        failed++;
+                        Output.Error($"{Path.GetFileName(files[i])}: {error.Message}");
+                    }
+                    progress?.Report((i + 1, files.Length));
+                }
+                return failed;
+            });
+            Output.Line(string.Create(CultureInfo.InvariantCulture, $"{files.Length:N0} documents: {files.Length - failed:N0} workflows made, {failed:N0} refused"));
+            return failed == 0 ? 0 : 1;
+        });
+        return workflows;
+    }
+
+    static async Task<System.Text.Json.JsonElement> ReadAsync(string file, CancellationToken cancellationToken)
+        => new FileInfo(file).Length <= WorkflowTransfer.MaxBytes ? JsonDocuments.Parse(await File.ReadAllBytesAsync(file, cancellationToken), WorkflowTransfer.MaxBytes)
+            : throw new InvalidInputException("$", $"has more than {WorkflowTransfer.MaxBytes:N0} bytes.");
 
     static Command Original()
     {

@@ -176,10 +176,37 @@ public sealed partial class WorkflowRepository
         Text.Check("message", message, 2000);
         await access.RequireAsync(AccessLevel.Write, id, cancellationToken);
 
-        // One save at a time, in a statement of its own: the next one's snapshot then sees the version that the one before appended.
-        // (An update, because a `select … for update` would return a row among the results.)
-        const string Lock = "update flowstone.workflows set version = version where tenant_id = $1 and id = $2";
+        // Merged outside of the lock, with the newest version as it was then. Whoever is late again and again gets the lock: the others would else be quicker for ever.
+        var (save, onto) = (content, basedOn);
+        for (var attempt = 1; ; attempt++)
+        {
+            var now = clock.Now();
+            var appended = await database.QueryAsync([(Lock, [P(id)]), Append(id, save, onto, basedOn, message, importHash, now)], row => row.GetInt32(0), cancellationToken);
+            var current = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Workflow", id);
 
+            // Somebody may have saved since: the answer is what was saved here, or the next save would be based on what its author never saw.
+            if (appended is [var number])
+                return Saved(current, number, now, content, save);
+            if (onto is null || onto == current.Version)
+            {
+                const string Remember = "update flowstone.workflows set import_hash = $3 where tenant_id = $1 and id = $2";
+                if (importHash is not null)
+                    await database.ExecuteAsync(Remember, [P(id), P(importHash)], cancellationToken);
+                return Saved(current, content, save);
+            }
+            if (attempt == Attempts)
+                return await MergeLockedAsync(current, content, definition, basedOn!.Value, message, cancellationToken);
+            var theirs = await GetVersionAsync(id, current.Version, cancellationToken);
+            (save, onto) = (Merge(id, await FindVersionAsync(id, basedOn, cancellationToken), theirs, definition, basedOn!.Value), theirs.Number);
+        }
+    }
+
+    // One save at a time, in a statement of its own: the next one's snapshot then sees the version that the one before appended.
+    // (An update, because a `select … for update` would return a row among the results.)
+    const string Lock = "update flowstone.workflows set version = version where tenant_id = $1 and id = $2";
+
+    (string Sql, NpgsqlParameter[] Parameters) Append(Id<Workflow> id, DefinitionColumns save, int? onto, int? basedOn, string? message, byte[]? importHash, DateTimeOffset now)
+    {
         // The number follows from the locked row: versions have no gap and no repeat.
         const string Append = """
             with workflow as (
@@ -193,31 +220,7 @@ public sealed partial class WorkflowRepository
             select $1, $2, workflow.version, $3, $4, $11, $12, $8, $13 from workflow
             returning number
             """;
-
-        // Merged outside of the lock, with the newest version as it was then. Whoever is late again begins anew: somebody else's save went in, so there is an end to it.
-        for (var (save, onto) = (content, basedOn); ;)
-        {
-            var now = clock.Now();
-            var appended = await database.QueryAsync(
-            [
-                (Lock, [P(id)]),
-                (Append, [P(id), Json(save.Json), P(save.Hash), P(save.Name), P(save.Description), P(save.Tags), P(now),
-                          P(importHash), P(onto), P(message), P(access.Actor.UserId), P(basedOn)]),
-            ], row => row.GetInt32(0), cancellationToken);
-            var current = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Workflow", id);
-
-            // Somebody may have saved since: the answer is what was saved here, or the next save would be based on what its author never saw.
-            if (appended is [var number])
-                return Saved(current with { Version = number, Name = save.Name, Description = save.Description, Tags = save.Tags, UpdatedAt = now }, content, save);
-            if (onto is null || onto == current.Version)
-            {
-                const string Remember = "update flowstone.workflows set import_hash = $3 where tenant_id = $1 and id = $2";
-                if (importHash is not null)
-                    await database.ExecuteAsync(Remember, [P(id), P(importHash)], cancellationToken);
-                return Saved(current, content, save);
-            }
-            (save, onto) = await MergeAsync(current, definition, basedOn!.Value, cancellationToken);
-        }
+        return (Append, [P(id), Json(save.Json), P(save.Hash), P(save.Name), P(save.Description), P(save.Tags), P(now), P(importHash), P(onto), P(message), P(access.Actor.UserId), P(basedOn)]);
     }
 
     /// <summary>Changes what is not versioned; what is null stays. Who sees it is set by whoever may administer it.</summary>

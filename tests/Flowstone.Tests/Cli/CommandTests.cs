@@ -37,6 +37,33 @@ public sealed class CommandTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task Workflows_are_exported_and_come_in_again_but_for_a_damaged_one()
+    {
+        var tenant = await database.NewTenantAsync();
+        await tenant.CreateWorkflowAsync("One");
+        var two = await tenant.CreateWorkflowAsync("Two");
+        var folder = Directory.CreateTempSubdirectory("flowstone-cli-").FullName;
+        try
+        {
+            Assert.Equal($"2 workflows written to {folder}\n", (await RunAsync("export", "workflows", folder)).Output);
+            var file = Path.Combine(folder, $"{two.Id}.json");
+            await File.WriteAllTextAsync(file, (await File.ReadAllTextAsync(file)).Replace("Two", "Three", StringComparison.Ordinal));
+
+            var imported = await RunAsync("import", "workflows", folder);
+
+            Assert.Equal((1, "2 documents: 1 workflows made, 1 refused\n"), (imported.ExitCode, imported.Output));
+            Assert.StartsWith($"{two.Id}.json: versions[0].definition: is not what its hash says", imported.Error, StringComparison.Ordinal);
+            Assert.Equal(["One", "Two", "One"], (await tenant.Scope.Workflows.ListAsync(new(), null, 10)).Select(w => w.Name));
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        Task<Tool.Result> RunAsync(params string[] arguments) => Tool.RunAsync(null, [.. arguments, "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()]);
+    }
+
+    [Fact]
     public async Task Credentials_of_the_original_are_brought_in_with_what_is_wrong_named_and_no_secret_shown()
     {
         var tenant = await database.NewTenantAsync();
@@ -77,6 +104,20 @@ public sealed class CommandTests(TestDatabase database)
         Assert.Equal(2, (await RunAsync("set", address)).ExitCode);
 
         Task<Tool.Result> RunAsync(params string[] arguments) => Tool.RunAsync(null, ["user", .. arguments, "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()]);
+    }
+
+    [Fact]
+    public async Task The_trash_is_listed_and_restored_and_purged_only_when_said()
+    {
+        var tenant = await database.NewTenantAsync();
+        var workflow = await tenant.CreateWorkflowAsync("Lost");
+        await tenant.Scope.Workflows.DeleteAsync(workflow.Id);
+        string[] where = ["--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()];
+
+        Assert.Contains($"{workflow.Id}", (await Tool.RunAsync(null, ["trash", "list", .. where])).Output, StringComparison.Ordinal);
+        Assert.Equal("Lost is back.\n", (await Tool.RunAsync(null, ["trash", "restore", $"{workflow.Id}", .. where])).Output);
+        Assert.Empty((await Tool.RunAsync(null, ["trash", "list", .. where])).Output);
+        Assert.StartsWith("--yes: is needed", (await Tool.RunAsync(null, ["trash", "purge", "--database", database.AppConnectionString()])).Error, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -26,6 +26,7 @@ public sealed class EveryMethodTests(TestDatabase database)
         ["Teams.ListAsync"] = "users may know of teams",
         ["Teams.MembersAsync"] = "users may know of teams",
         ["Workflows.CreateAsync"] = "a user's own workflow",
+        ["Transfer.ImportAsync"] = "a user's own workflow",
         ["Credentials.CreateAsync"] = "a user's own credential",
         ["PayloadPolicies.GetAsync()"] = "what applies to the user's own workflows",
     };
@@ -80,7 +81,7 @@ public sealed class EveryMethodTests(TestDatabase database)
     }
 
     static bool IsReading(MethodInfo method)
-        => new[] { "Find", "List", "Get", "Count", "Names", "Members", "Versions", "Search", "Nodes", "Timeline", "Logs", "Attributes", "Open", "Statistics", "Estimate", "Active", "Validity", "UsedBy", "Status", "Overview", "Diff", "Blame" }
+        => new[] { "Find", "List", "Get", "Count", "Names", "Members", "Versions", "Search", "Nodes", "Timeline", "Logs", "Attributes", "Open", "Statistics", "Estimate", "Active", "Validity", "UsedBy", "Status", "Overview", "Export", "Diff", "Blame" }
             .Any(verb => method.Name.StartsWith(verb, StringComparison.Ordinal));
 
     enum Outcome
@@ -195,6 +196,9 @@ public sealed class EveryMethodTests(TestDatabase database)
                 (_, _) when type == typeof(WorkflowStatus) => WorkflowStatus.Active,
                 (_, _) when type == typeof(Visibility) => Visibility.Public,
                 (_, _) when type == typeof(PayloadRef) => Execution.Input,
+                (_, nameof(Stream)) => new MemoryStream(),
+                (_, nameof(WorkflowFormat)) => WorkflowFormat.Full,
+                ("document", _) => JsonElement.Parse("""{"version":"1.0.0","name":"Imported","nodes":[]}"""),
                 (_, _) when type == typeof(JsonElement) => TestTenant.Definition(note: Path.GetRandomFileName()),
                 (_, _) when type == typeof(DateTimeOffset) => Tenant.Clock.Now() - TimeSpan.FromDays(1),
                 (_, _) when type == typeof(IReadOnlyDictionary<string, AttributeType>) => new Dictionary<string, AttributeType> { ["a"] = AttributeType.Text },

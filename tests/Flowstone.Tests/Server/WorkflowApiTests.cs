@@ -29,6 +29,48 @@ public sealed class WorkflowApiTests(TestServer server)
     }
 
     [Fact]
+    public async Task A_late_save_of_something_else_is_merged_and_says_so()
+    {
+        var user = await server.SignInAsync();
+        var path = $"workflows/{await user.CreateWorkflowAsync()}";
+        await user.SendAsync(HttpMethod.Put, path, new { definition = TestTenant.Definition(nodes: 4) }, ifMatch: "\"1\"");
+
+        var saved = await user.SendAsync(HttpMethod.Put, path, new { definition = TestTenant.Definition("Mine") }, ifMatch: "\"1\"");
+
+        Assert.Equal((3, true), (saved.GetProperty("version").GetInt32(), saved.GetProperty("merged").GetBoolean()));
+        var definition = saved.GetProperty("definition");
+        Assert.Equal(("Mine", 4), (definition.GetProperty("name").GetString(), definition.GetProperty("nodes").GetArrayLength()));
+        var version = await user.GetAsync($"{path}/versions/3");
+        Assert.Equal((1, 2), (version.GetProperty("basedOn").GetInt32(), version.GetProperty("parent").GetInt32()));
+        Assert.False((await user.SendAsync(HttpMethod.Put, path, new { definition = TestTenant.Definition("Next") }, ifMatch: "\"3\"")).TryGetProperty("definition", out _));
+    }
+
+    [Fact]
+    public async Task Versions_are_compared_restored_blamed_and_published()
+    {
+        var user = await server.SignInAsync();
+        var path = $"workflows/{await user.CreateWorkflowAsync()}";
+        await user.SendAsync(HttpMethod.Put, path, new { definition = TestTenant.Definition("Renamed", 4) }, ifMatch: "\"1\"");
+
+        var diff = await user.GetAsync($"{path}/diff");
+        Assert.Equal((1, 2), (diff.GetProperty("from").GetInt32(), diff.GetProperty("to").GetInt32()));
+        Assert.Equal("n3", Assert.Single(diff.GetProperty("diff").GetProperty("nodesAdded").EnumerateArray()).GetProperty("id").GetString());
+        await user.ProblemAsync(HttpStatusCode.NotFound, HttpMethod.Get, $"{path}/diff?from=1&to=7");
+        Assert.Equal(2, (await user.GetAsync($"{path}/blame")).GetProperty("n3").GetProperty("version").GetInt32());
+
+        Assert.Equal(1, (await user.SendAsync(HttpMethod.Post, $"{path}/publish", new { version = 1 })).GetProperty("publishedVersion").GetInt32());
+        Assert.Equal(3, (await user.SendAsync(HttpMethod.Post, $"{path}/versions/1/restore")).GetProperty("version").GetInt32());
+        await user.SendAsync(HttpMethod.Post, $"{path}/unpublish");
+        Assert.Equal([2, 1], (await WalkAsync(user, $"{path}/publications?limit=1")).Select(p => p.GetProperty("number").GetInt32()));
+
+        var broken = new { name = "Broken", nodes = new[] { new { id = "a", name = "A", type = "t", parameters = new { x = "={{ $('No') }}" } } } };
+        var warned = await user.SendAsync(HttpMethod.Put, path, new { definition = broken }, ifMatch: "\"3\"");
+        Assert.Equal("UNKNOWN_REFERENCE", Assert.Single(warned.GetProperty("warnings").EnumerateArray()).GetProperty("code").GetString());
+        Assert.Single((await user.GetAsync($"{path}/issues")).EnumerateArray());
+        Assert.Equal(["nodes[0].parameters.x"], TestClient.Fields(await user.ProblemAsync(HttpStatusCode.BadRequest, HttpMethod.Post, $"{path}/publish", new { })));
+    }
+
+    [Fact]
     public async Task Every_version_can_be_read()
     {
         var user = await server.SignInAsync();

@@ -16,19 +16,58 @@ public sealed partial class WorkflowRepository
     /// <summary>How many versions <see cref="BlameAsync"/> looks back.</summary>
     public const int BlameVersions = 500;
 
+    // Optimistic ones; two suffice unless many save at once.
+    const int Attempts = 3;
+
     static SavedWorkflow Saved(Workflow stored, DefinitionColumns sent, DefinitionColumns save)
         => save.Hash.AsSpan().SequenceEqual(sent.Hash) ? new SavedWorkflow(stored) : new SavedWorkflow(stored) { Merged = true, Definition = JsonElement.Parse(save.Json, WorkflowRepository.stored) };
 
+    static SavedWorkflow Saved(Workflow current, int number, DateTimeOffset now, DefinitionColumns sent, DefinitionColumns save)
+        => Saved(current with { Version = number, Name = save.Name, Description = save.Description, Tags = save.Tags, UpdatedAt = now }, sent, save);
+
     /// <summary>What both want, to be put on top of the newest version.</summary>
-    async Task<(DefinitionColumns Save, int? Onto)> MergeAsync(Workflow current, JsonElement mine, int basedOn, CancellationToken cancellationToken)
+    static DefinitionColumns Merge(Id<Workflow> id, WorkflowVersion? origin, WorkflowVersion theirs, JsonElement mine, int basedOn)
     {
-        var theirs = await FindVersionAsync(current.Id, current.Version, cancellationToken) ?? throw new NotFoundException("Workflow", current.Id);
-        var origin = await FindVersionAsync(current.Id, basedOn, cancellationToken);
         var merge = origin is null ? null : DefinitionMerge.Of(origin.Definition, theirs.Definition, mine);
-        return merge is { Conflicts: [] } ? (new DefinitionColumns(merge.Merged), theirs.Number)
+        return merge is { Conflicts: [] } ? new DefinitionColumns(merge.Merged)
             : throw new VersionConflictException(
-                $"Workflow {current.Id} is at version {theirs.Number}, not {basedOn}: read it and apply the change to that.{(merge is { Conflicts: [var first, ..] } ? $" {first.Path}: {first.Message}" : "")}",
+                $"Workflow {id} is at version {theirs.Number}, not {basedOn}: read it and apply the change to that.{(merge is { Conflicts: [var first, ..] } ? $" {first.Path}: {first.Message}" : "")}",
                 origin, theirs, mine, merge?.Conflicts ?? []);
+    }
+
+    /// <summary>As a save, but with the workflow locked while it is merged: PostgreSQL hands the lock out in turn, so everybody gets through.</summary>
+    async Task<SavedWorkflow> MergeLockedAsync(Workflow workflow, DefinitionColumns sent, JsonElement mine, int basedOn, string? message, CancellationToken cancellationToken)
+    {
+        // Of a process that hangs, others are not to hang.
+        const string Patience = "set local idle_in_transaction_session_timeout = '20s'";
+        const string Newest = """
+            select 0, v.number, v.definition from flowstone.workflows w join flowstone.workflow_versions v on v.tenant_id = w.tenant_id and v.workflow_id = w.id and v.number = w.version
+             where w.tenant_id = $1 and w.id = $2 and v.tenant_id = $1 and v.workflow_id = $2 and w.deleted_at is null
+            """;
+        var (id, origin) = (workflow.Id, await FindVersionAsync(workflow.Id, basedOn, cancellationToken));
+        try
+        {
+            await using var connection = await database.Source.OpenConnectionAsync(cancellationToken);
+            await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
+            WorkflowVersion? theirs = null;
+            await database.WithinAsync(transaction, [new(Patience), new(Lock, P(database.TenantId), P(id)), new(Newest, P(database.TenantId), P(id))], row =>
+            {
+                if (row.GetInt32(0) == 0)   // and not what sets role and tenants
+                    theirs = new WorkflowVersion { TenantId = database.TenantId, WorkflowId = id, Number = row.GetInt32(1), Definition = JsonElement.Parse(row.GetFieldValue<byte[]>(2), stored), Hash = [], CreatedAt = default };
+            }, cancellationToken);
+            if (theirs is null)
+                throw new NotFoundException("Workflow", id);
+            var (save, now) = (Merge(id, origin, theirs, mine, basedOn), clock.Now());
+            var number = theirs.Number;
+            var (sql, parameters) = Append(id, save, number, basedOn, message, importHash: null, now);
+            await database.WithinAsync(transaction, [new(sql, [P(database.TenantId), .. parameters])], row => number = row.FieldCount == 1 ? row.GetInt32(0) : number, cancellationToken);
+            await transaction.CommitAsync(cancellationToken);
+            return number == theirs.Number ? Saved(workflow with { Version = number, Name = save.Name, Description = save.Description, Tags = save.Tags }, sent, save) : Saved(workflow, number, now, sent, save);
+        }
+        catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
+        {
+            throw explained;
+        }
     }
 
     /// <summary>What turns one version into another.</summary>

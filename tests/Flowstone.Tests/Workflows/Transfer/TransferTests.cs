@@ -117,7 +117,7 @@ public sealed class TransferTests(TestDatabase database)
 
         var copy = await tenant.Store.Tenant(tenant.Id, Actor.User(bob.Id)).Transfer.DuplicateAsync(original.Id);
         Assert.Equal((bob.Id, WorkflowStatus.Draft, Visibility.Private, 1), (copy.OwnerId, copy.Status, copy.Visibility, copy.Version));
-        Assert.Equal($"{new string('n', 248)} (Copy)", copy.Name);
+        Assert.Equal($"{new string('n', 247)}… (Copy)", copy.Name);
         Assert.Equal("2", (await tenant.Scope.Workflows.FindVersionAsync(copy.Id, null))!.Definition.GetProperty("nodes")[0].GetProperty("note").GetString());
         Assert.Equal("Mine", (await tenant.Scope.Transfer.DuplicateAsync(original.Id, "Mine")).Name);
         await tenant.Scope.Workflows.SetAsync(original.Id, null, Visibility.Private);
