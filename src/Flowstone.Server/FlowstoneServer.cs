@@ -67,6 +67,7 @@ public static class FlowstoneServer
         api.MapTeams();
         api.MapApiKeys();
         api.MapWorkflows();
+        api.MapWorkflowLists();
         api.MapShares();
         api.MapCredentials();
         api.MapExecutions();

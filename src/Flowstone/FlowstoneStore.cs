@@ -3,6 +3,7 @@ using Flowstone.Data;
 using Flowstone.Executions;
 using Flowstone.Tenancy;
 using Flowstone.Users;
+using Flowstone.Workflows;
 using Microsoft.Extensions.Options;
 using Npgsql;
 
@@ -54,6 +55,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
         payloads = new PayloadStore(app, clock, this.settings);
         PayloadSweeper = payloads.Sweeper(Tenants);
         Statistics = new StatisticsFold(app, Tenants);
+        WorkflowIndex = new WorkflowIndex(app, Tenants);
         Queue = new ExecutionQueue(app, worker, clock, nodes, payloads, writes, lanes, news);
         Retention = new ExecutionRetention(app, worker, clock);
         Health = new DatabaseHealth(source, masters);
@@ -86,6 +88,9 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     /// <summary>Adds up what ended; the server does it every few seconds.</summary>
     public StatisticsFold Statistics { get; }
+
+    /// <summary>Makes workflows findable that a release without search saved; the server does it every ten minutes.</summary>
+    public WorkflowIndex WorkflowIndex { get; }
 
     /// <summary>Tidies the object store.</summary>
     public PayloadSweeper PayloadSweeper { get; }

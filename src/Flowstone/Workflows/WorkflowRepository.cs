@@ -9,21 +9,11 @@ using static Flowstone.Data.Sql;
 
 namespace Flowstone.Workflows;
 
-/// <summary>Which workflows to list; what is null does not restrict.</summary>
-public sealed record WorkflowFilter
-{
-    public WorkflowStatus? Status { get; init; }
-    public string? Tag { get; init; }
-
-    /// <summary>A part of the name, without regard to case.</summary>
-    public string? Search { get; init; }
-}
-
 /// <summary>Keeps workflows and their immutable versions. Each call does what its actor may (docs/access.md): of others' workflows nothing is known.</summary>
-public sealed class WorkflowRepository
+public sealed partial class WorkflowRepository
 {
     // As deep as a definition may be: a reader's own limit is 64.
-    static readonly JsonDocumentOptions stored = new() { MaxDepth = WorkflowDefinition.MaxDepth };
+    internal static readonly JsonDocumentOptions Stored = new() { MaxDepth = WorkflowDefinition.MaxDepth };
 
     readonly TenantDatabase database;
     readonly AccessRule access;
@@ -55,6 +45,7 @@ public sealed class WorkflowRepository
             Status = request.Status,
             Visibility = request.Visibility ?? (request.TeamId is null ? Visibility.Private : Visibility.Team),
             Tags = content.Tags,
+            Category = content.Category,
             OwnerId = access.Actor.UserId,
             TeamId = request.TeamId,
             Version = 1,
@@ -64,16 +55,17 @@ public sealed class WorkflowRepository
         await database.ExecuteAsync(
         [
             ("""
-             insert into flowstone.workflows (tenant_id, id, name, description, status, visibility, tags, owner_id, team_id, version, created_at, updated_at, import_key, import_hash)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $10, $11, $12)
+             insert into flowstone.workflows (tenant_id, id, name, description, status, visibility, tags, owner_id, team_id, version, created_at, updated_at, import_key, import_hash, category)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $10, $11, $12, $13)
              """,
              [P(workflow.Id), P(workflow.Name), P(workflow.Description), P(EnumText<WorkflowStatus>.Of(workflow.Status)), P(EnumText<Visibility>.Of(workflow.Visibility)),
-              P(content.Tags), P(workflow.OwnerId), P(workflow.TeamId), P(now), P(importKey), P(importHash)]),
+              P(content.Tags), P(workflow.OwnerId), P(workflow.TeamId), P(now), P(importKey), P(importHash), P(content.Category)]),
             ("""
              insert into flowstone.workflow_versions (tenant_id, workflow_id, number, definition, hash, message, author_id, created_at)
              values ($1, $2, 1, $3, $4, $5, $6, $7)
              """,
              [P(workflow.Id), Json(content.Json), P(content.Hash), P(request.Message), P(access.Actor.UserId), P(now)]),
+            .. WorkflowIndex.Keep(workflow.Id, request.Definition, content.Hash),
         ], cancellationToken);
         return workflow;
     }
@@ -82,31 +74,6 @@ public sealed class WorkflowRepository
     {
         var reachable = await access.WorkflowsAsync(cancellationToken);
         return await database.ReadAsync(db => reachable(db).SingleOrDefaultAsync(w => w.Id == id, cancellationToken));
-    }
-
-    /// <summary>A page, newest first, continuing below <paramref name="before"/>.</summary>
-    public async Task<List<Workflow>> ListAsync(WorkflowFilter filter, Id<Workflow>? before, int limit, CancellationToken cancellationToken = default)
-    {
-        var reachable = await access.WorkflowsAsync(cancellationToken);
-        return await database.ReadAsync(db =>
-        {
-            var page = reachable(db);
-            if (filter.Status is { } status)
-                page = page.Where(w => w.Status == status);
-            if (filter.Tag is { } tag)
-            {
-                Text.Check("tag", tag, int.MaxValue);
-                page = page.Where(w => w.Tags.Contains(tag));
-            }
-            if (filter.Search is { Length: > 0 } search)
-            {
-                var pattern = Like.Containing(search);
-                page = page.Where(w => EF.Functions.ILike(w.Name, pattern, Like.Escape));
-            }
-            if (before is { } last)
-                page = page.Where(w => w.Id < last);
-            return page.OrderByDescending(w => w.Id).Take(limit).ToListAsync(cancellationToken);
-        });
     }
 
     /// <summary>The names of workflows, for lists of what refers to them; what is not there is left out.</summary>
@@ -146,7 +113,7 @@ public sealed class WorkflowRepository
         const string Append = """
             with workflow as (
                 update flowstone.workflows w
-                   set version = w.version + 1, name = $5, description = $6, tags = $7, updated_at = $8, import_hash = coalesce($9, w.import_hash)
+                   set version = w.version + 1, name = $5, description = $6, tags = $7, category = $13, updated_at = $8, import_hash = coalesce($9, w.import_hash)
                  where w.tenant_id = $1 and w.id = $2 and w.version = coalesce($10, w.version)
                    and not exists (select from flowstone.workflow_versions v
                                     where v.tenant_id = $1 and v.workflow_id = $2 and v.number = w.version and v.hash = $4)
@@ -160,13 +127,14 @@ public sealed class WorkflowRepository
         [
             (Lock, [P(id)]),
             (Append, [P(id), Json(content.Json), P(content.Hash), P(content.Name), P(content.Description), P(content.Tags), P(now),
-                      P(importHash), P(basedOn), P(message), P(access.Actor.UserId)]),
+                      P(importHash), P(basedOn), P(message), P(access.Actor.UserId), P(content.Category)]),
+            .. WorkflowIndex.Keep(id, definition, content.Hash),
         ], row => row.GetInt32(0), cancellationToken);
         var current = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Workflow", id);
 
         // Somebody may have saved since: the answer is what was saved here, or the next save would be based on what its author never saw.
         if (appended is [var number])
-            return current with { Version = number, Name = content.Name, Description = content.Description, Tags = content.Tags, UpdatedAt = now };
+            return current with { Version = number, Name = content.Name, Description = content.Description, Tags = content.Tags, Category = content.Category, UpdatedAt = now };
         if (basedOn is { } expected && expected != current.Version)
             throw new ConflictException($"Workflow {id} is at version {current.Version}, not {expected}: read it and apply the change to that.");
         const string Remember = "update flowstone.workflows set import_hash = $3 where tenant_id = $1 and id = $2";
@@ -177,15 +145,15 @@ public sealed class WorkflowRepository
 
     /// <summary>Changes what is not versioned; what is null stays. Who sees it is set by whoever may administer it.</summary>
     /// <exception cref="NotFoundException">This tenant has no such workflow.</exception>
-    public async Task<Workflow> SetAsync(Id<Workflow> id, WorkflowStatus? status, Visibility? visibility, CancellationToken cancellationToken = default)
+    public async Task<Workflow> SetAsync(Id<Workflow> id, WorkflowStatus? status, Visibility? visibility, bool? isTemplate = null, CancellationToken cancellationToken = default)
     {
         await access.RequireAsync(visibility is null ? AccessLevel.Write : AccessLevel.Admin, id, cancellationToken);
         const string Set = """
-            update flowstone.workflows set status = coalesce($3, status), visibility = coalesce($4, visibility), updated_at = $5
+            update flowstone.workflows set status = coalesce($3, status), visibility = coalesce($4, visibility), is_template = coalesce($6, is_template), updated_at = $5
              where tenant_id = $1 and id = $2
             """;
         var changed = await database.ExecuteAsync(Set,
-            [P(id), P(status is { } s ? EnumText<WorkflowStatus>.Of(s) : null), P(visibility is { } v ? EnumText<Visibility>.Of(v) : null), P(clock.Now())],
+            [P(id), P(status is { } s ? EnumText<WorkflowStatus>.Of(s) : null), P(visibility is { } v ? EnumText<Visibility>.Of(v) : null), P(clock.Now()), P(isTemplate)],
             cancellationToken);
         return changed == 0 ? throw new NotFoundException("Workflow", id) : (await FindAsync(id, cancellationToken))!;
     }
@@ -234,7 +202,7 @@ public sealed class WorkflowRepository
             TenantId = database.TenantId,
             WorkflowId = id,
             Number = row.GetInt32(0),
-            Definition = JsonElement.Parse(row.GetFieldValue<byte[]>(1), stored),
+            Definition = JsonElement.Parse(row.GetFieldValue<byte[]>(1), Stored),
             Hash = row.GetFieldValue<byte[]>(2),
             Message = row.Get<string>(3),
             AuthorId = row.Get<Guid?>(4) is { } author ? new(author) : null,

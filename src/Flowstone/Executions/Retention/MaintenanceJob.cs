@@ -32,6 +32,7 @@ public sealed partial class MaintenanceJob(FlowstoneStore store, TimeProvider cl
         RepeatAsync("Sweeping", SweepEvery, SweepEvery, cancellation => store.Retention.SweepAsync(cancellation), stoppingToken),
         RepeatAsync("Sweeping of sign-ins", SweepEvery, SweepEvery, cancellation => store.SignInSweep.RunAsync(cancellation), stoppingToken),
         RepeatAsync("Deactivating expired credentials", SweepEvery, SweepEvery, DeactivateExpiredAsync, stoppingToken),
+        RepeatAsync("Indexing of workflows", FoldEvery, SweepEvery, cancellation => store.WorkflowIndex.RunAsync(cancellation), stoppingToken),
         RepeatAsync("Retention", TimeSpan.FromMinutes(10), RetainEvery, RetainOnceAsync, stoppingToken));
 
     async Task DeactivateExpiredAsync(CancellationToken cancellationToken)
