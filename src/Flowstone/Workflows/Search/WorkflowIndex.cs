@@ -62,7 +62,7 @@ public sealed class WorkflowIndex
         ];
     }
 
-    static (string Name, string Labels, string Words) TextOf(JsonElement definition)
+    internal static (string Name, string Labels, string Words) TextOf(JsonElement definition)
     {
         var known = new HashSet<string>(StringComparer.Ordinal);
         var text = new StringBuilder();
