@@ -7,6 +7,7 @@ using Flowstone.Benchmarks.Runs;
 using Flowstone.Benchmarks.Sealing;
 using Flowstone.Benchmarks.SignIn;
 using Flowstone.Benchmarks.Storage;
+using Flowstone.Benchmarks.Workflows;
 
 var root = new RootCommand("Flowstone's benchmarks. Each asks a question and knows the hand-written floor.")
 {
@@ -17,6 +18,7 @@ var root = new RootCommand("Flowstone's benchmarks. Each asks a question and kno
     Benchmark("backlog", "What do millions of queued executions, and a snapshot that stays open, cost? How long does another tenant wait?", BacklogBenchmark.RunAsync, 32, 256),
     Benchmark("history", "How long do lists and timelines take among a million executions, against hand-written queries?", HistoryBenchmark.RunAsync, 1),
     Benchmark("sign-in", "Does the time of a refused sign-in tell whose address is known? What does validating a session cost over a bare select?", SignInBenchmark.RunAsync, 1),
+    Benchmark("workflows", "How long do lists, searches and 'who uses this' take among a hundred thousand workflows?", WorkflowsBenchmark.RunAsync, 1),
     Benchmark("storage", "How many bytes does a run take on disk, against the original's schema?", StorageBenchmark.RunAsync, 16),
     Benchmark("seal", "What does it cost to seal and to open a secret of 1 KB, against bare AesGcm?", SealBenchmark.RunAsync, 1),
 };

@@ -72,6 +72,7 @@ public static class FlowstoneServer
         api.MapPublishing();
         api.MapTrash();
         api.MapTransfer();
+        api.MapWorkflowLists();
         api.MapShares();
         api.MapCredentials();
         api.MapKeys();

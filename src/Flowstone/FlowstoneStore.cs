@@ -54,6 +54,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
         payloads = new PayloadStore(app, Secrets, clock, this.settings);
         PayloadSweeper = payloads.Sweeper(Tenants);
         Statistics = new StatisticsFold(app, Tenants);
+        WorkflowIndex = new WorkflowIndex(app, Tenants);
         Queue = new ExecutionQueue(app, worker, clock, nodes, payloads, writes, lanes, news);
         Retention = new ExecutionRetention(app, worker, clock);
         Trash = new WorkflowTrash(app, Tenants, clock);
@@ -87,6 +88,9 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     /// <summary>Adds up what ended; the server does it every few seconds.</summary>
     public StatisticsFold Statistics { get; }
+
+    /// <summary>Makes workflows findable that a release without search saved; the server does it every ten minutes.</summary>
+    public WorkflowIndex WorkflowIndex { get; }
 
     /// <summary>Tidies the object store.</summary>
     public PayloadSweeper PayloadSweeper { get; }

@@ -11,7 +11,7 @@ namespace Flowstone.Server.Workflows;
 sealed record NewVersionRequest(JsonElement Definition, string? Message = null);
 
 /// <summary>What is null stays.</summary>
-sealed record WorkflowChanges(WorkflowStatus? Status = null, Visibility? Visibility = null);
+sealed record WorkflowChanges(WorkflowStatus? Status = null, Visibility? Visibility = null, bool? IsTemplate = null);
 
 /// <param name="Hash">SHA-256 of the definition's canonical form.</param>
 /// <param name="BasedOn">The version that the author had edited; before the parent, this one is a merge.</param>
@@ -22,7 +22,6 @@ static class WorkflowEndpoints
     public static void MapWorkflows(this IEndpointRouteBuilder app)
     {
         var workflows = app.MapGroup("/workflows").WithTags("Workflows");
-        workflows.MapGet("/", List);
         workflows.MapPost("/", Create).WithExample("""{"definition":{"name":"Greeting","nodes":[{"id":"greet","name":"Greet","type":"example.greet"}]},"status":"ACTIVE"}""");
         workflows.MapGet("/{id}", Get).WithName("GetWorkflow");
         workflows.MapPut("/{id}", AddVersion).WithExample("""{"definition":{"name":"Greeting","nodes":[{"id":"greet","name":"Greet politely","type":"example.greet"}]},"message":"Politer"}""");
@@ -32,13 +31,6 @@ static class WorkflowEndpoints
         workflows.MapPut("/{id}/search-attributes", SetSearchAttributes).WithExample("""{"customer":"TEXT","amount":"NUMBER"}""");
         workflows.MapGet("/{id}/versions", Versions);
         workflows.MapGet("/{id}/versions/{number}", Version);
-    }
-
-    static async Task<Ok<Page<Workflow>>> List(
-        TenantScope tenant, string? status, string? tag, string? search, [AsParameters] PageQuery page, CancellationToken cancellationToken)
-    {
-        var filter = new WorkflowFilter { Status = Choice.Parse<WorkflowStatus>("status", status), Tag = tag, Search = search };
-        return TypedResults.Ok(page.Of(await tenant.Workflows.ListAsync(filter, page.Before<Workflow>(), page.Take, cancellationToken), w => w.Id));
     }
 
     static async Task<CreatedAtRoute<SavedWorkflow>> Create(NewWorkflow request, TenantScope tenant, HttpResponse response, CancellationToken cancellationToken)
@@ -78,7 +70,7 @@ static class WorkflowEndpoints
     }
 
     static async Task<Ok<Workflow>> Update(Id<Workflow> id, WorkflowChanges changes, TenantScope tenant, CancellationToken cancellationToken)
-        => TypedResults.Ok(await tenant.Workflows.SetAsync(id, changes.Status, changes.Visibility, cancellationToken));
+        => TypedResults.Ok(await tenant.Workflows.SetAsync(id, changes.Status, changes.Visibility, changes.IsTemplate, cancellationToken));
 
     /// <summary>Moves it to the trash, from where it can be restored: POST /trash/{id}/restore.</summary>
     static async Task<NoContent> Delete(Id<Workflow> id, TenantScope tenant, CancellationToken cancellationToken)

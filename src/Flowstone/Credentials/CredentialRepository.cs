@@ -172,10 +172,10 @@ public sealed partial class CredentialRepository
     public async Task<IReadOnlyDictionary<Id<Workflow>, string>> UsedByAsync(Id<Credential> id, CancellationToken cancellationToken = default)
     {
         await RequireToKnowAsync(id, cancellationToken);
-        var reach = await access.FilterAsync(AccessLevel.View, "w.id", next: 3, cancellationToken);
-        return (await database.QueryAsync($"""
-            select w.id, w.name from flowstone.workflows w join flowstone.workflow_versions v on v.tenant_id = w.tenant_id and v.workflow_id = w.id and v.number = w.version
-             where w.tenant_id = $1 and v.tenant_id = $1 and jsonb_path_exists(v.definition, '$.nodes[*].credentials.*.id ? (@ == $id)', jsonb_build_object('id', $2)){reach.Sql}
+        var reach = await access.EachAsync(AccessLevel.View, "r.workflow_id", next: 3, cancellationToken);
+        return (await database.SearchAsync($"""
+            select w.id, w.name from flowstone.workflow_references r join flowstone.workflows w on w.tenant_id = r.tenant_id and w.id = r.workflow_id
+             where r.tenant_id = $1 and w.tenant_id = $1 and r.kind = 'CREDENTIAL' and r.value = $2 and w.deleted_at is null{reach.Sql}
             """, [P(id.ToString()), .. reach.Parameters], row => (Id: new Id<Workflow>(row.GetGuid(0)), Name: row.GetString(1)), cancellationToken))
             .ToDictionary(row => row.Id, row => row.Name);
     }

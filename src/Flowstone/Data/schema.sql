@@ -126,6 +126,52 @@ begin
         using tenant, pattern;
 end $_$;
 
+CREATE FUNCTION flowstone.find_workflows(tenant uuid, patterns text[], among uuid[], of_status text, of_visibility text, of_category text, of_tags text[], of_template boolean, of_owner uuid, of_team uuid, ranked boolean, after_rank integer, after_id uuid, most integer) RETURNS TABLE(id uuid, rank integer)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    AS $_$
+declare
+    in_name text;
+    in_labels text;
+    in_words text;
+    conditions text;
+    rows integer;
+begin
+    if (tenant = any (string_to_array(current_setting('flowstone.tenants', true), ',')::uuid[])) is not true then
+        raise insufficient_privilege using message = 'find_workflows: not a tenant of this transaction';
+    end if;
+    select string_agg(format('t.name like $2[%s]', i), ' and '), string_agg(format('t.labels like $2[%s]', i), ' and '), string_agg(format('t.words like $2[%s]', i), ' and ')
+      into in_name, in_labels, in_words from generate_subscripts(patterns, 1) i;
+    if in_name is null then
+        return;
+    end if;
+    conditions := concat(
+        case when among is not null then ' and t.workflow_id = any ($3)' end,
+        case when of_status is not null then ' and w.status = $4' end,
+        case when of_visibility is not null then ' and w.visibility = $5' end,
+        case when of_category is not null then ' and w.category = $6' end,
+        case when of_tags is not null then ' and exists (select from flowstone.workflow_references r where r.tenant_id = $1 and r.workflow_id = t.workflow_id and r.kind = ''TAG'' and r.value = any ($7))' end,
+        case when of_template is not null then ' and w.is_template = $8' end,
+        case when of_owner is not null then ' and w.owner_id = $9' end,
+        case when of_team is not null then ' and w.team_id = $10' end);
+    for r in 0..2 loop
+        continue when r < case when ranked then coalesce(after_rank, 0) else 2 end;
+        return query execute format(
+            'select t.workflow_id, $13 from flowstone.workflow_texts t join flowstone.workflows w on w.tenant_id = t.tenant_id and w.id = t.workflow_id
+              where t.tenant_id = $1 and w.tenant_id = $1 and w.deleted_at is null and %s %s %s order by t.workflow_id desc limit $12',
+            case when not ranked then in_words
+                 when r = 0 then in_labels || ' and ' || in_name
+                 when r = 1 then in_labels || ' and not (' || in_name || ')'
+                 else in_words || ' and not (' || in_labels || ')' end,
+            case when after_id is not null and (not ranked or r = after_rank) then 'and t.workflow_id < $11' end,
+            conditions)
+            using tenant, patterns, among, of_status, of_visibility, of_category, of_tags, of_template, of_owner, of_team, after_id, most, case when ranked then r else 0 end;
+        get diagnostics rows = row_count;
+        most := most - rows;
+        exit when most <= 0;
+    end loop;
+end $_$;
+
 CREATE FUNCTION flowstone.lowest_id(at timestamp with time zone) RETURNS uuid
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN (rpad(lpad(to_hex(((EXTRACT(epoch FROM at) * (1000)::numeric))::bigint), 12, '0'::text), 32, '0'::text))::uuid;
@@ -582,6 +628,17 @@ CREATE TABLE flowstone.workflow_publications (
 
 ALTER TABLE ONLY flowstone.workflow_publications FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE flowstone.workflow_references (
+    tenant_id uuid NOT NULL,
+    kind character varying(24) NOT NULL,
+    value text NOT NULL,
+    workflow_id uuid NOT NULL,
+    node_ids text[] NOT NULL,
+    CONSTRAINT ck_workflow_references_kind CHECK (((kind)::text = ANY ((ARRAY['NODE_TYPE'::character varying, 'CREDENTIAL'::character varying, 'WORKFLOW'::character varying, 'URL'::character varying, 'TAG'::character varying, 'CATEGORY'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY flowstone.workflow_references FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE flowstone.workflow_shares (
     tenant_id uuid NOT NULL,
     workflow_id uuid NOT NULL,
@@ -594,6 +651,16 @@ CREATE TABLE flowstone.workflow_shares (
 );
 
 ALTER TABLE ONLY flowstone.workflow_shares FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.workflow_texts (
+    tenant_id uuid NOT NULL,
+    workflow_id uuid NOT NULL,
+    name text NOT NULL,
+    labels text NOT NULL,
+    words text NOT NULL
+);
+
+ALTER TABLE ONLY flowstone.workflow_texts FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE flowstone.workflow_versions (
     tenant_id uuid NOT NULL,
@@ -633,6 +700,7 @@ CREATE TABLE flowstone.workflows (
     deleted_at timestamp with time zone,
     is_template boolean DEFAULT false NOT NULL,
     published_version integer,
+    indexed_version integer,
     CONSTRAINT ck_workflows_payload_overflow CHECK (((payload_overflow)::text = ANY ((ARRAY['TRUNCATE'::character varying, 'REJECT'::character varying, 'SPILL'::character varying])::text[]))),
     CONSTRAINT ck_workflows_status CHECK (((status)::text = ANY ((ARRAY['DRAFT'::character varying, 'ACTIVE'::character varying, 'INACTIVE'::character varying, 'ARCHIVED'::character varying])::text[]))),
     CONSTRAINT ck_workflows_version CHECK ((version > 0)),
@@ -745,8 +813,14 @@ ALTER TABLE ONLY flowstone.users
 ALTER TABLE ONLY flowstone.workflow_publications
     ADD CONSTRAINT pk_workflow_publications PRIMARY KEY (tenant_id, workflow_id, number);
 
+ALTER TABLE ONLY flowstone.workflow_references
+    ADD CONSTRAINT pk_workflow_references PRIMARY KEY (tenant_id, kind, value, workflow_id);
+
 ALTER TABLE ONLY flowstone.workflow_shares
     ADD CONSTRAINT pk_workflow_shares PRIMARY KEY (tenant_id, workflow_id, user_id);
+
+ALTER TABLE ONLY flowstone.workflow_texts
+    ADD CONSTRAINT pk_workflow_texts PRIMARY KEY (tenant_id, workflow_id);
 
 ALTER TABLE ONLY flowstone.workflow_versions
     ADD CONSTRAINT pk_workflow_versions PRIMARY KEY (tenant_id, workflow_id, number);
@@ -811,15 +885,27 @@ CREATE UNIQUE INDEX ix_user_tokens_by_user ON flowstone.user_tokens USING btree 
 
 CREATE INDEX ix_users_by_text ON flowstone.users USING gin (tenant_id, ((((((email)::text || ' '::text) || (COALESCE(first_name, ''::character varying))::text) || ' '::text) || (COALESCE(last_name, ''::character varying))::text)) flowstone_extensions.gin_trgm_ops);
 
+CREATE INDEX ix_workflow_references_by_workflow ON flowstone.workflow_references USING btree (tenant_id, workflow_id);
+
 CREATE INDEX ix_workflow_shares_by_user ON flowstone.workflow_shares USING btree (tenant_id, user_id);
 
-CREATE INDEX ix_workflows_by_owner ON flowstone.workflows USING btree (tenant_id, owner_id);
+CREATE INDEX ix_workflow_texts_labels ON flowstone.workflow_texts USING gin (tenant_id, labels flowstone_extensions.gin_trgm_ops) WITH (fastupdate=off);
 
-CREATE INDEX ix_workflows_by_team ON flowstone.workflows USING btree (tenant_id, team_id);
+CREATE INDEX ix_workflow_texts_words ON flowstone.workflow_texts USING gin (tenant_id, words flowstone_extensions.gin_trgm_ops) WITH (fastupdate=off);
+
+CREATE INDEX ix_workflows_by_owner ON flowstone.workflows USING btree (tenant_id, owner_id, id);
+
+CREATE INDEX ix_workflows_by_team ON flowstone.workflows USING btree (tenant_id, team_id, id);
+
+CREATE INDEX ix_workflows_by_update ON flowstone.workflows USING btree (tenant_id, updated_at, id);
 
 CREATE INDEX ix_workflows_public ON flowstone.workflows USING btree (tenant_id, id) WHERE ((visibility)::text = 'PUBLIC'::text);
 
+CREATE INDEX ix_workflows_templates ON flowstone.workflows USING btree (tenant_id, id) WHERE is_template;
+
 CREATE INDEX ix_workflows_trash ON flowstone.workflows USING btree (tenant_id, deleted_at) WHERE (deleted_at IS NOT NULL);
+
+CREATE INDEX ix_workflows_unindexed ON flowstone.workflows USING btree (tenant_id, id) WHERE (indexed_version IS DISTINCT FROM version);
 
 CREATE UNIQUE INDEX uq_api_keys_hash ON flowstone.api_keys USING btree (tenant_id, key_hash);
 
@@ -896,11 +982,17 @@ ALTER TABLE ONLY flowstone.users
 ALTER TABLE ONLY flowstone.workflow_publications
     ADD CONSTRAINT fk_workflow_publications_workflows FOREIGN KEY (tenant_id, workflow_id) REFERENCES flowstone.workflows(tenant_id, id) ON DELETE CASCADE;
 
+ALTER TABLE ONLY flowstone.workflow_references
+    ADD CONSTRAINT fk_workflow_references_workflows FOREIGN KEY (tenant_id, workflow_id) REFERENCES flowstone.workflows(tenant_id, id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY flowstone.workflow_shares
     ADD CONSTRAINT fk_workflow_shares_users FOREIGN KEY (tenant_id, user_id) REFERENCES flowstone.users(tenant_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY flowstone.workflow_shares
     ADD CONSTRAINT fk_workflow_shares_workflows FOREIGN KEY (tenant_id, workflow_id) REFERENCES flowstone.workflows(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.workflow_texts
+    ADD CONSTRAINT fk_workflow_texts_workflows FOREIGN KEY (tenant_id, workflow_id) REFERENCES flowstone.workflows(tenant_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY flowstone.workflow_versions
     ADD CONSTRAINT fk_workflow_versions_workflows FOREIGN KEY (tenant_id, workflow_id) REFERENCES flowstone.workflows(tenant_id, id) ON DELETE CASCADE;
@@ -953,6 +1045,12 @@ CREATE POLICY owner ON flowstone.executions FOR SELECT TO flowstone_owner USING 
 CREATE POLICY owner ON flowstone.tenants FOR SELECT TO flowstone_owner USING (true);
 
 CREATE POLICY owner ON flowstone.users FOR SELECT TO flowstone_owner USING (true);
+
+CREATE POLICY owner ON flowstone.workflow_references FOR SELECT TO flowstone_owner USING (true);
+
+CREATE POLICY owner ON flowstone.workflow_texts FOR SELECT TO flowstone_owner USING (true);
+
+CREATE POLICY owner ON flowstone.workflows FOR SELECT TO flowstone_owner USING (true);
 
 ALTER TABLE flowstone.payloads ENABLE ROW LEVEL SECURITY;
 
@@ -1024,7 +1122,11 @@ CREATE POLICY tenant ON flowstone.users USING ((NULLIF(strpos(current_setting('f
 
 CREATE POLICY tenant ON flowstone.workflow_publications USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
+CREATE POLICY tenant ON flowstone.workflow_references USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
 CREATE POLICY tenant ON flowstone.workflow_shares USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
+CREATE POLICY tenant ON flowstone.workflow_texts USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.workflow_versions USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
@@ -1058,7 +1160,11 @@ CREATE POLICY worker_claim ON flowstone.execution_queue FOR UPDATE TO flowstone_
 
 ALTER TABLE flowstone.workflow_publications ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE flowstone.workflow_references ENABLE ROW LEVEL SECURITY;
+
 ALTER TABLE flowstone.workflow_shares ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.workflow_texts ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.workflow_versions ENABLE ROW LEVEL SECURITY;
 
@@ -1088,6 +1194,9 @@ GRANT ALL ON FUNCTION flowstone.find_external_login(login bytea) TO flowstone_ap
 
 REVOKE ALL ON FUNCTION flowstone.find_users(tenant uuid, pattern text) FROM PUBLIC;
 GRANT ALL ON FUNCTION flowstone.find_users(tenant uuid, pattern text) TO flowstone_app;
+
+REVOKE ALL ON FUNCTION flowstone.find_workflows(tenant uuid, patterns text[], among uuid[], of_status text, of_visibility text, of_category text, of_tags text[], of_template boolean, of_owner uuid, of_team uuid, ranked boolean, after_rank integer, after_id uuid, most integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION flowstone.find_workflows(tenant uuid, patterns text[], among uuid[], of_status text, of_visibility text, of_category text, of_tags text[], of_template boolean, of_owner uuid, of_team uuid, ranked boolean, after_rank integer, after_id uuid, most integer) TO flowstone_app;
 
 REVOKE ALL ON FUNCTION flowstone.lowest_id(at timestamp with time zone) FROM PUBLIC;
 GRANT ALL ON FUNCTION flowstone.lowest_id(at timestamp with time zone) TO flowstone_app;
@@ -1159,7 +1268,11 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.users TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.workflow_publications TO flowstone_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.workflow_references TO flowstone_app;
+
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.workflow_shares TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.workflow_texts TO flowstone_app;
 
 GRANT SELECT,INSERT ON TABLE flowstone.workflow_versions TO flowstone_app;
 

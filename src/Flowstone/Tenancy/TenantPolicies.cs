@@ -60,6 +60,10 @@ static class TenantPolicies
         yield return new Policy("users", "owner", "SELECT", OwnerRole, "true");
         yield return new Policy("executions", "owner", "SELECT", OwnerRole, "true");
         yield return new Policy("tenants", "owner", "SELECT", OwnerRole, "true");
+
+        // flowstone.find_workflows, which compares its tenant with the transaction's, too.
+        foreach (var table in new[] { "workflow_references", "workflow_texts", "workflows" })
+            yield return new Policy(table, "owner", "SELECT", OwnerRole, "true");
     }
 
     /// <summary>What the application may do with a table, in alphabetical order. Audit entries and versions are immutable; tenants and keys are not deleted by it.</summary>
@@ -145,9 +149,9 @@ static class TenantPolicies
         await ReadAsync("""
             select p.oid::regprocedure::text from pg_proc p join pg_namespace n on n.oid = p.pronamespace
              where n.nspname = 'flowstone'
-               and (p.proname <> all (array['lowest_id', 'create_partitions', 'partitions_until', 'email_hash', 'find_email', 'find_external_login', 'find_users', 'find_errors', 'expire_partition'])
+               and (p.proname <> all (array['lowest_id', 'create_partitions', 'partitions_until', 'email_hash', 'find_email', 'find_external_login', 'find_users', 'find_errors', 'find_workflows', 'expire_partition'])
                     or p.proowner <> 'flowstone_owner'::regrole
-                    or p.prosecdef <> (p.proname = any (array['create_partitions', 'partitions_until', 'find_email', 'find_external_login', 'find_users', 'find_errors', 'expire_partition']))
+                    or p.prosecdef <> (p.proname = any (array['create_partitions', 'partitions_until', 'find_email', 'find_external_login', 'find_users', 'find_errors', 'find_workflows', 'expire_partition']))
                     or (p.prosecdef and not coalesce('search_path=pg_catalog, pg_temp' = any (p.proconfig), false))
                     or (p.proname = 'expire_partition' and has_function_privilege('flowstone_app', p.oid, 'execute'))
                     or exists (select from aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a where a.grantee = 0))

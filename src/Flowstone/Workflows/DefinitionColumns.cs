@@ -18,6 +18,7 @@ sealed class DefinitionColumns
         Name = name.GetString()!;
         Description = definition.TryGetProperty("description", out var description) && description.ValueKind == JsonValueKind.String ? description.GetString() : null;
         Tags = definition.TryGetProperty("tags", out var tags) && tags.ValueKind == JsonValueKind.Array ? [.. tags.EnumerateArray().Select(tag => tag.GetString()!)] : [];
+        Category = definition.FindText("category") is { Length: > 0 } category ? category : null;
     }
 
     public byte[] Json { get; }
@@ -25,4 +26,5 @@ sealed class DefinitionColumns
     public string Name { get; }
     public string? Description { get; }
     public string[] Tags { get; }
+    public string? Category { get; }
 }

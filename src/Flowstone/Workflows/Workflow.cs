@@ -148,17 +148,27 @@ sealed class WorkflowMapping : IEntityTypeConfiguration<Workflow>
         workflow.Property<byte[]?>("ImportHash");
         workflow.HasIndex("TenantId", "ImportKey").IsUnique().HasFilter("import_key is not null and deleted_at is null").HasDatabaseName("uq_workflows_import_key");
 
-        // A user's workflows; and deleting a user.
-        workflow.HasIndex(w => new { w.TenantId, w.OwnerId }).HasDatabaseName("ix_workflows_by_owner");
+        // The version of which WorkflowIndex says what it says; and which have none.
+        workflow.Property<int?>("IndexedVersion");
+        workflow.HasIndex(w => new { w.TenantId, w.Id }, "ix_workflows_unindexed").HasFilter("indexed_version is distinct from version");
+
+        // WorkflowOrder.Updated.
+        workflow.HasIndex(w => new { w.TenantId, w.UpdatedAt, w.Id }).HasDatabaseName("ix_workflows_by_update");
+
+        // Templates.
+        workflow.HasIndex(w => new { w.TenantId, w.Id }, "ix_workflows_templates").HasFilter("is_template");
+
+        // A user's workflows, newest first; and deleting a user.
+        workflow.HasIndex(w => new { w.TenantId, w.OwnerId, w.Id }).HasDatabaseName("ix_workflows_by_owner");
 
         // The trash, and its purge.
         workflow.HasIndex(w => new { w.TenantId, w.DeletedAt }).HasDatabaseName("ix_workflows_trash").HasFilter("deleted_at is not null");
 
         // AccessRule: what everybody may see.
-        workflow.HasIndex(w => new { w.TenantId, w.Id }).HasDatabaseName("ix_workflows_public").HasFilter("visibility = 'PUBLIC'");
+        workflow.HasIndex(w => new { w.TenantId, w.Id }, "ix_workflows_public").HasFilter("visibility = 'PUBLIC'");
 
-        // A team's workflows; and deleting a team.
-        workflow.HasIndex(w => new { w.TenantId, w.TeamId }).HasDatabaseName("ix_workflows_by_team");
+        // A team's workflows, newest first; and deleting a team.
+        workflow.HasIndex(w => new { w.TenantId, w.TeamId, w.Id }).HasDatabaseName("ix_workflows_by_team");
     }
 }
 

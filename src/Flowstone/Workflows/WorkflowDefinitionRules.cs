@@ -13,6 +13,8 @@ sealed class WorkflowDefinitionRules(FieldErrors errors)
     public void Check(JsonElement definition)
     {
         errors.ExpectText("name", definition.Find("name"), 0, MaxNameLength, optional: true);
+        if (definition.Find("category") is { ValueKind: not JsonValueKind.Null } category)
+            errors.ExpectText("category", category, 0, MaxNameLength);
         errors.Expect("settings", definition.Find("settings"), JsonValueKind.Object, optional: true);
         errors.Expect("pinnedData", definition.Find("pinnedData"), JsonValueKind.Object, optional: true);
         CheckSettings(definition.Find("settings"));

@@ -10,21 +10,11 @@ using static Flowstone.Data.Sql;
 
 namespace Flowstone.Workflows;
 
-/// <summary>Which workflows to list; what is null does not restrict.</summary>
-public sealed record WorkflowFilter
-{
-    public WorkflowStatus? Status { get; init; }
-    public string? Tag { get; init; }
-
-    /// <summary>A part of the name, without regard to case.</summary>
-    public string? Search { get; init; }
-}
-
 /// <summary>Keeps workflows and their immutable versions. Each call does what its actor may (docs/access.md): of others' workflows nothing is known.</summary>
 public sealed partial class WorkflowRepository
 {
     // As deep as a definition may be: a reader's own limit is 64.
-    static readonly JsonDocumentOptions stored = new() { MaxDepth = WorkflowDefinition.MaxDepth };
+    internal static readonly JsonDocumentOptions Stored = new() { MaxDepth = WorkflowDefinition.MaxDepth };
 
     readonly TenantDatabase database;
     readonly AccessRule access;
@@ -56,6 +46,7 @@ public sealed partial class WorkflowRepository
             Status = request.Status,
             Visibility = request.Visibility ?? (request.TeamId is null ? Visibility.Private : Visibility.Team),
             Tags = content.Tags,
+            Category = content.Category,
             OwnerId = access.Actor.UserId,
             TeamId = request.TeamId,
             Version = 1,
@@ -83,21 +74,22 @@ public sealed partial class WorkflowRepository
             Status = WorkflowStatus.Draft,
             Visibility = Visibility.Private,
             Tags = newest.Tags,
+            Category = newest.Category,
             OwnerId = access.Actor.UserId,
             Version = versions.Count,
             CreatedAt = now,
             UpdatedAt = now,
         };
         await StoreAsync(workflow, importKey: null, importHash: null, versions, with(workflow.Id), cancellationToken);
-        return new(workflow) { Warnings = await WarningsAsync(JsonElement.Parse(newest.Json, stored), cancellationToken) };
+        return new(workflow) { Warnings = await WarningsAsync(JsonElement.Parse(newest.Json, Stored), cancellationToken) };
     }
 
     Task<int[]> StoreAsync(
         Workflow workflow, string? importKey, byte[]? importHash, IReadOnlyList<PastVersion> versions, IEnumerable<(string Sql, NpgsqlParameter[] Parameters)> with, CancellationToken cancellationToken)
     {
         const string Insert = """
-            insert into flowstone.workflows (tenant_id, id, name, description, status, visibility, tags, owner_id, team_id, version, created_at, updated_at, import_key, import_hash)
-            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13)
+            insert into flowstone.workflows (tenant_id, id, name, description, status, visibility, tags, owner_id, team_id, version, created_at, updated_at, import_key, import_hash, category)
+            values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11, $12, $13, $14)
             """;
         const string InsertVersion = """
             insert into flowstone.workflow_versions (tenant_id, workflow_id, number, definition, hash, message, author_id, created_at, based_on)
@@ -106,9 +98,10 @@ public sealed partial class WorkflowRepository
         return database.ExecuteAsync(
         [
             (Insert, [P(workflow.Id), P(workflow.Name), P(workflow.Description), P(EnumText<WorkflowStatus>.Of(workflow.Status)), P(EnumText<Visibility>.Of(workflow.Visibility)),
-                P(versions[^1].Content.Tags), P(workflow.OwnerId), P(workflow.TeamId), P(workflow.Version), P(workflow.CreatedAt), P(importKey), P(importHash)]),
+                P(versions[^1].Content.Tags), P(workflow.OwnerId), P(workflow.TeamId), P(workflow.Version), P(workflow.CreatedAt), P(importKey), P(importHash), P(versions[^1].Content.Category)]),
             .. versions.Select((version, i) => (InsertVersion, (NpgsqlParameter[])
                 [P(workflow.Id), P(i + 1), Json(version.Content.Json), P(version.Content.Hash), P(version.Message), P(version.AuthorId), P(version.CreatedAt), P(version.BasedOn)])),
+            .. WorkflowIndex.Keep(workflow.Id, JsonElement.Parse(versions[^1].Content.Json, Stored), versions[^1].Content.Hash),
             .. with,
         ], cancellationToken);
     }
@@ -117,31 +110,6 @@ public sealed partial class WorkflowRepository
     {
         var reachable = await access.WorkflowsAsync(cancellationToken);
         return await database.ReadAsync(db => reachable(db).SingleOrDefaultAsync(w => w.Id == id, cancellationToken));
-    }
-
-    /// <summary>A page, newest first, continuing below <paramref name="before"/>.</summary>
-    public async Task<List<Workflow>> ListAsync(WorkflowFilter filter, Id<Workflow>? before, int limit, CancellationToken cancellationToken = default)
-    {
-        var reachable = await access.WorkflowsAsync(cancellationToken);
-        return await database.ReadAsync(db =>
-        {
-            var page = reachable(db);
-            if (filter.Status is { } status)
-                page = page.Where(w => w.Status == status);
-            if (filter.Tag is { } tag)
-            {
-                Text.Check("tag", tag, int.MaxValue);
-                page = page.Where(w => w.Tags.Contains(tag));
-            }
-            if (filter.Search is { Length: > 0 } search)
-            {
-                var pattern = Like.Containing(search);
-                page = page.Where(w => EF.Functions.ILike(w.Name, pattern, Like.Escape));
-            }
-            if (before is { } last)
-                page = page.Where(w => w.Id < last);
-            return page.OrderByDescending(w => w.Id).Take(limit).ToListAsync(cancellationToken);
-        });
     }
 
     /// <summary>The names of workflows, also of those in the trash, for lists of what refers to them; what is not there is left out.</summary>
@@ -181,7 +149,7 @@ public sealed partial class WorkflowRepository
         for (var attempt = 1; ; attempt++)
         {
             var now = clock.Now();
-            var appended = await database.QueryAsync([(Lock, [P(id)]), Append(id, save, onto, basedOn, message, importHash, now)], row => row.GetInt32(0), cancellationToken);
+            var appended = await database.QueryAsync([(Lock, [P(id)]), .. Append(id, save, onto, basedOn, message, importHash, now)], row => row.GetInt32(0), cancellationToken);
             var current = await FindAsync(id, cancellationToken) ?? throw new NotFoundException("Workflow", id);
 
             // Somebody may have saved since: the answer is what was saved here, or the next save would be based on what its author never saw.
@@ -205,13 +173,13 @@ public sealed partial class WorkflowRepository
     // (An update, because a `select … for update` would return a row among the results.)
     const string Lock = "update flowstone.workflows set version = version where tenant_id = $1 and id = $2";
 
-    (string Sql, NpgsqlParameter[] Parameters) Append(Id<Workflow> id, DefinitionColumns save, int? onto, int? basedOn, string? message, byte[]? importHash, DateTimeOffset now)
+    List<(string Sql, NpgsqlParameter[] Parameters)> Append(Id<Workflow> id, DefinitionColumns save, int? onto, int? basedOn, string? message, byte[]? importHash, DateTimeOffset now)
     {
         // The number follows from the locked row: versions have no gap and no repeat.
         const string Append = """
             with workflow as (
                 update flowstone.workflows w
-                   set version = w.version + 1, name = $5, description = $6, tags = $7, updated_at = $8, import_hash = coalesce($9, w.import_hash)
+                   set version = w.version + 1, name = $5, description = $6, tags = $7, category = $14, updated_at = $8, import_hash = coalesce($9, w.import_hash)
                  where w.tenant_id = $1 and w.id = $2 and w.version = coalesce($10, w.version) and w.deleted_at is null
                    and not exists (select from flowstone.workflow_versions v
                                     where v.tenant_id = $1 and v.workflow_id = $2 and v.number = w.version and v.hash = $4)
@@ -220,20 +188,24 @@ public sealed partial class WorkflowRepository
             select $1, $2, workflow.version, $3, $4, $11, $12, $8, $13 from workflow
             returning number
             """;
-        return (Append, [P(id), Json(save.Json), P(save.Hash), P(save.Name), P(save.Description), P(save.Tags), P(now), P(importHash), P(onto), P(message), P(access.Actor.UserId), P(basedOn)]);
+        return
+        [
+            (Append, [P(id), Json(save.Json), P(save.Hash), P(save.Name), P(save.Description), P(save.Tags), P(now), P(importHash), P(onto), P(message), P(access.Actor.UserId), P(basedOn), P(save.Category)]),
+            .. WorkflowIndex.Keep(id, JsonElement.Parse(save.Json, Stored), save.Hash),
+        ];
     }
 
     /// <summary>Changes what is not versioned; what is null stays. Who sees it is set by whoever may administer it.</summary>
     /// <exception cref="NotFoundException">This tenant has no such workflow.</exception>
-    public async Task<Workflow> SetAsync(Id<Workflow> id, WorkflowStatus? status, Visibility? visibility, CancellationToken cancellationToken = default)
+    public async Task<Workflow> SetAsync(Id<Workflow> id, WorkflowStatus? status, Visibility? visibility, bool? isTemplate = null, CancellationToken cancellationToken = default)
     {
         await access.RequireAsync(visibility is null ? AccessLevel.Write : AccessLevel.Admin, id, cancellationToken);
         const string Set = """
-            update flowstone.workflows set status = coalesce($3, status), visibility = coalesce($4, visibility), updated_at = $5
+            update flowstone.workflows set status = coalesce($3, status), visibility = coalesce($4, visibility), is_template = coalesce($6, is_template), updated_at = $5
              where tenant_id = $1 and id = $2
             """;
         var changed = await database.ExecuteAsync(Set,
-            [P(id), P(status is { } s ? EnumText<WorkflowStatus>.Of(s) : null), P(visibility is { } v ? EnumText<Visibility>.Of(v) : null), P(clock.Now())],
+            [P(id), P(status is { } s ? EnumText<WorkflowStatus>.Of(s) : null), P(visibility is { } v ? EnumText<Visibility>.Of(v) : null), P(clock.Now()), P(isTemplate)],
             cancellationToken);
         return changed == 0 ? throw new NotFoundException("Workflow", id) : (await FindAsync(id, cancellationToken))!;
     }
@@ -272,7 +244,7 @@ public sealed partial class WorkflowRepository
             TenantId = database.TenantId,
             WorkflowId = id,
             Number = row.GetInt32(0),
-            Definition = JsonElement.Parse(row.GetFieldValue<byte[]>(1), stored),
+            Definition = JsonElement.Parse(row.GetFieldValue<byte[]>(1), Stored),
             Hash = row.GetFieldValue<byte[]>(2),
             Message = row.Get<string>(3),
             AuthorId = row.Get<Guid?>(4) is { } author ? new(author) : null,

@@ -81,7 +81,7 @@ public sealed class EveryMethodTests(TestDatabase database)
     }
 
     static bool IsReading(MethodInfo method)
-        => new[] { "Find", "List", "Get", "Count", "Names", "Members", "Versions", "Search", "Nodes", "Timeline", "Logs", "Attributes", "Open", "Statistics", "Estimate", "Active", "Validity", "UsedBy", "Status", "Overview", "Export", "Diff", "Blame" }
+        => new[] { "Find", "List", "Get", "Count", "Names", "Members", "Versions", "Search", "Nodes", "Timeline", "Logs", "Attributes", "Open", "Statistics", "Estimate", "Active", "Validity", "UsedBy", "Status", "Overview", "Page", "Usage", "Export", "Diff", "Blame" }
             .Any(verb => method.Name.StartsWith(verb, StringComparison.Ordinal));
 
     enum Outcome
@@ -121,6 +121,7 @@ public sealed class EveryMethodTests(TestDatabase database)
         null or false or 0 => true,
         Total total => total.Value == 0,
         CredentialFigures figures => figures.Total == 0,
+        WorkflowFigures figures => figures.Total == 0,
         ExecutionFigures figures => figures.Counts.Values.All(count => count == 0),
         IEnumerable many => !many.Cast<object>().Any(),
         _ => false,
@@ -194,6 +195,8 @@ public sealed class EveryMethodTests(TestDatabase database)
                 (_, _) when type == typeof(NewUser) => new NewUser { Email = $"{Path.GetRandomFileName()}@example.com" },
                 (_, _) when type == typeof(UserChanges) => new UserChanges { FirstName = "Eve" },
                 (_, _) when type == typeof(WorkflowStatus) => WorkflowStatus.Active,
+                (_, _) when type == typeof(ReferenceKind) => ReferenceKind.NodeType,
+                ("value", _) => "test.node",
                 (_, _) when type == typeof(Visibility) => Visibility.Public,
                 (_, _) when type == typeof(PayloadRef) => Execution.Input,
                 (_, nameof(Stream)) => new MemoryStream(),

@@ -189,11 +189,11 @@ public sealed class WorkflowRepositoryTests(TestDatabase database)
 
         Assert.Equal(Ids((_, _) => true), await WalkAsync(new(), 4));
         Assert.Equal(Ids((_, i) => i % 4 == 0), await WalkAsync(new() { Search = "% oRD" }, 2));
-        Assert.Equal(Ids((_, i) => i % 3 == 0), await WalkAsync(new() { Tag = "a'b" }, 3));
+        Assert.Equal(Ids((_, i) => i % 3 == 0), await WalkAsync(new() { Tags = ["a'b"] }, 3));
         Assert.Equal(Ids((_, i) => i % 5 == 0), await WalkAsync(new() { Status = WorkflowStatus.Archived }, 3));
-        Assert.Equal(Ids((_, i) => i % 15 == 0), await WalkAsync(new() { Status = WorkflowStatus.Archived, Tag = "a'b" }, 3));
+        Assert.Equal(Ids((_, i) => i % 15 == 0), await WalkAsync(new() { Status = WorkflowStatus.Archived, Tags = ["a'b"] }, 3));
         Assert.Empty(await WalkAsync(new() { Search = "_00" }, 3));
-        Assert.Empty(await WalkAsync(new() { Tag = "A'B" }, 3));
+        Assert.Empty(await WalkAsync(new() { Tags = ["A'B"] }, 3));
         Assert.Equal(17, await tenant.Scope.Workflows.CountAsync());
 
         IEnumerable<Id<Workflow>> Ids(Func<Workflow, int, bool> which) => made.Where(which).Select(w => w.Id).OrderDescending();

@@ -1609,6 +1609,10 @@ namespace Flowstone.Data.Migrations
                         .HasColumnType("character varying(1024)")
                         .HasColumnName("import_key");
 
+                    b.Property<int?>("IndexedVersion")
+                        .HasColumnType("integer")
+                        .HasColumnName("indexed_version");
+
                     b.Property<bool>("IsTemplate")
                         .ValueGeneratedOnAdd()
                         .HasColumnType("boolean")
@@ -1686,20 +1690,28 @@ namespace Flowstone.Data.Migrations
                         .HasDatabaseName("ix_workflows_trash")
                         .HasFilter("deleted_at is not null");
 
-                    b.HasIndex("TenantId", "Id")
-                        .HasDatabaseName("ix_workflows_public")
-                        .HasFilter("visibility = 'PUBLIC'");
-
                     b.HasIndex("TenantId", "ImportKey")
                         .IsUnique()
                         .HasDatabaseName("uq_workflows_import_key")
                         .HasFilter("import_key is not null and deleted_at is null");
 
-                    b.HasIndex("TenantId", "OwnerId")
+                    b.HasIndex("TenantId", "OwnerId", "Id")
                         .HasDatabaseName("ix_workflows_by_owner");
 
-                    b.HasIndex("TenantId", "TeamId")
+                    b.HasIndex("TenantId", "TeamId", "Id")
                         .HasDatabaseName("ix_workflows_by_team");
+
+                    b.HasIndex("TenantId", "UpdatedAt", "Id")
+                        .HasDatabaseName("ix_workflows_by_update");
+
+                    b.HasIndex(new[] { "TenantId", "Id" }, "ix_workflows_public")
+                        .HasFilter("visibility = 'PUBLIC'");
+
+                    b.HasIndex(new[] { "TenantId", "Id" }, "ix_workflows_templates")
+                        .HasFilter("is_template");
+
+                    b.HasIndex(new[] { "TenantId", "Id" }, "ix_workflows_unindexed")
+                        .HasFilter("indexed_version is distinct from version");
 
                     b.ToTable("workflows", "flowstone", t =>
                         {
@@ -1743,6 +1755,73 @@ namespace Flowstone.Data.Migrations
                         .HasName("pk_workflow_publications");
 
                     b.ToTable("workflow_publications", "flowstone");
+                });
+
+            modelBuilder.Entity("Flowstone.Workflows.WorkflowReference", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<string>("Kind")
+                        .HasMaxLength(24)
+                        .HasColumnType("character varying(24)")
+                        .HasColumnName("kind");
+
+                    b.Property<string>("Value")
+                        .HasColumnType("text")
+                        .HasColumnName("value");
+
+                    b.Property<Guid>("WorkflowId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("workflow_id");
+
+                    b.PrimitiveCollection<string[]>("NodeIds")
+                        .IsRequired()
+                        .HasColumnType("text[]")
+                        .HasColumnName("node_ids");
+
+                    b.HasKey("TenantId", "Kind", "Value", "WorkflowId")
+                        .HasName("pk_workflow_references");
+
+                    b.HasIndex("TenantId", "WorkflowId")
+                        .HasDatabaseName("ix_workflow_references_by_workflow");
+
+                    b.ToTable("workflow_references", "flowstone", t =>
+                        {
+                            t.HasCheckConstraint("ck_workflow_references_kind", "kind in ('NODE_TYPE', 'CREDENTIAL', 'WORKFLOW', 'URL', 'TAG', 'CATEGORY')");
+                        });
+                });
+
+            modelBuilder.Entity("Flowstone.Workflows.WorkflowText", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("WorkflowId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("workflow_id");
+
+                    b.Property<string>("Labels")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("labels");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("name");
+
+                    b.Property<string>("Words")
+                        .IsRequired()
+                        .HasColumnType("text")
+                        .HasColumnName("words");
+
+                    b.HasKey("TenantId", "WorkflowId")
+                        .HasName("pk_workflow_texts");
+
+                    b.ToTable("workflow_texts", "flowstone");
                 });
 
             modelBuilder.Entity("Flowstone.Workflows.WorkflowVersion", b =>
@@ -2024,6 +2103,26 @@ namespace Flowstone.Data.Migrations
                         .OnDelete(DeleteBehavior.Cascade)
                         .IsRequired()
                         .HasConstraintName("fk_workflow_publications_workflows");
+                });
+
+            modelBuilder.Entity("Flowstone.Workflows.WorkflowReference", b =>
+                {
+                    b.HasOne("Flowstone.Workflows.Workflow", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "WorkflowId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_workflow_references_workflows");
+                });
+
+            modelBuilder.Entity("Flowstone.Workflows.WorkflowText", b =>
+                {
+                    b.HasOne("Flowstone.Workflows.Workflow", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "WorkflowId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_workflow_texts_workflows");
                 });
 
             modelBuilder.Entity("Flowstone.Workflows.WorkflowVersion", b =>

@@ -34,6 +34,7 @@ public sealed partial class MaintenanceJob(FlowstoneStore store, TimeProvider cl
         RepeatAsync("Sweeping", SweepEvery, SweepEvery, cancellation => store.Retention.SweepAsync(cancellation), stoppingToken),
         RepeatAsync("Sweeping of sign-ins", SweepEvery, SweepEvery, cancellation => store.SignInSweep.RunAsync(cancellation), stoppingToken),
         RepeatAsync("Deactivating expired credentials", SweepEvery, SweepEvery, DeactivateExpiredAsync, stoppingToken),
+        RepeatAsync("Indexing of workflows", FoldEvery, SweepEvery, cancellation => store.WorkflowIndex.RunAsync(cancellation), stoppingToken),
         RepeatAsync("Rotation of keys", SweepEvery, SweepEvery, cancellation => store.KeyRotation.ResumeAsync(gently, cancellation), stoppingToken),
         RepeatAsync("Retention", TimeSpan.FromMinutes(10), RetainEvery, RetainOnceAsync, stoppingToken),
         RepeatAsync("Emptying the trash", TimeSpan.FromMinutes(10), RetainEvery, cancellation => store.Trash.PurgeAsync(cancellationToken: cancellation), stoppingToken));

@@ -20,10 +20,10 @@ public sealed partial class WorkflowRepository
     const int Attempts = 3;
 
     static SavedWorkflow Saved(Workflow stored, DefinitionColumns sent, DefinitionColumns save)
-        => save.Hash.AsSpan().SequenceEqual(sent.Hash) ? new SavedWorkflow(stored) : new SavedWorkflow(stored) { Merged = true, Definition = JsonElement.Parse(save.Json, WorkflowRepository.stored) };
+        => save.Hash.AsSpan().SequenceEqual(sent.Hash) ? new SavedWorkflow(stored) : new SavedWorkflow(stored) { Merged = true, Definition = JsonElement.Parse(save.Json, Stored) };
 
     static SavedWorkflow Saved(Workflow current, int number, DateTimeOffset now, DefinitionColumns sent, DefinitionColumns save)
-        => Saved(current with { Version = number, Name = save.Name, Description = save.Description, Tags = save.Tags, UpdatedAt = now }, sent, save);
+        => Saved(current with { Version = number, Name = save.Name, Description = save.Description, Tags = save.Tags, Category = save.Category, UpdatedAt = now }, sent, save);
 
     /// <summary>What both want, to be put on top of the newest version.</summary>
     static DefinitionColumns Merge(Id<Workflow> id, WorkflowVersion? origin, WorkflowVersion theirs, JsonElement mine, int basedOn)
@@ -53,16 +53,16 @@ public sealed partial class WorkflowRepository
             await database.WithinAsync(transaction, [new(Patience), new(Lock, P(database.TenantId), P(id)), new(Newest, P(database.TenantId), P(id))], row =>
             {
                 if (row.GetInt32(0) == 0)   // and not what sets role and tenants
-                    theirs = new WorkflowVersion { TenantId = database.TenantId, WorkflowId = id, Number = row.GetInt32(1), Definition = JsonElement.Parse(row.GetFieldValue<byte[]>(2), stored), Hash = [], CreatedAt = default };
+                    theirs = new WorkflowVersion { TenantId = database.TenantId, WorkflowId = id, Number = row.GetInt32(1), Definition = JsonElement.Parse(row.GetFieldValue<byte[]>(2), Stored), Hash = [], CreatedAt = default };
             }, cancellationToken);
             if (theirs is null)
                 throw new NotFoundException("Workflow", id);
             var (save, now) = (Merge(id, origin, theirs, mine, basedOn), clock.Now());
             var number = theirs.Number;
-            var (sql, parameters) = Append(id, save, number, basedOn, message, importHash: null, now);
-            await database.WithinAsync(transaction, [new(sql, [P(database.TenantId), .. parameters])], row => number = row.FieldCount == 1 ? row.GetInt32(0) : number, cancellationToken);
+            var statements = Append(id, save, number, basedOn, message, importHash: null, now).ConvertAll(one => new Statement(one.Sql, [P(database.TenantId), .. one.Parameters]));
+            await database.WithinAsync(transaction, statements, row => number = row.FieldCount == 1 ? row.GetInt32(0) : number, cancellationToken);
             await transaction.CommitAsync(cancellationToken);
-            return number == theirs.Number ? Saved(workflow with { Version = number, Name = save.Name, Description = save.Description, Tags = save.Tags }, sent, save) : Saved(workflow, number, now, sent, save);
+            return number == theirs.Number ? Saved(workflow with { Version = number, Name = save.Name, Description = save.Description, Tags = save.Tags, Category = save.Category }, sent, save) : Saved(workflow, number, now, sent, save);
         }
         catch (Exception error) when (PostgresErrors.Explain(error) is { } explained)
         {

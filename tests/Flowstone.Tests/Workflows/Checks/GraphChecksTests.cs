@@ -76,7 +76,7 @@ public sealed class GraphChecksTests
             var graph = WorkflowGraph.Read(definition);
             var lost = GraphChecks.Check(definition, _ => true).Where(issue => issue.Code == GraphIssueCode.UnreachableNode).Select(issue => issue.NodeId).ToHashSet();
             Assert.DoesNotContain(graph.Edges, edge => edge.Output == "main" && lost.Contains(graph.Nodes[edge.Target].Id) && !graph.Nodes[edge.Source].Disabled && !lost.Contains(graph.Nodes[edge.Source].Id));
-            Assert.Equal(GraphChecks.Credentials(definition).Count > 0, GraphChecks.Check(definition, _ => false).Any(issue => issue.Code == GraphIssueCode.MissingCredential));
+            Assert.True(GraphChecks.Credentials(definition).Count > 0 || !GraphChecks.Check(definition, _ => false).Any(issue => issue.Code == GraphIssueCode.MissingCredential));   // those of disabled nodes are not missed
         }
     }
 }

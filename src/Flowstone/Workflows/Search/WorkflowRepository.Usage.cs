@@ -1,0 +1,26 @@
+using Flowstone.Data;
+using Flowstone.Permissions;
+using static Flowstone.Data.Sql;
+
+namespace Flowstone.Workflows;
+
+/// <summary>A workflow whose newest version names what was asked for.</summary>
+/// <param name="NodeIds">The nodes that do, in the order of the definition; none where the workflow's settings do.</param>
+public sealed record WorkflowUse(Id<Workflow> Id, string Name, IReadOnlyList<string> NodeIds);
+
+public sealed partial class WorkflowRepository
+{
+    /// <summary>A page of the workflows that use it, of those that the actor may know of, newest first, continuing below <paramref name="before"/>.</summary>
+    /// <param name="value">As the definition has it; of a URL a host will do.</param>
+    public async Task<List<WorkflowUse>> UsageAsync(ReferenceKind kind, string value, Id<Workflow>? before, int limit, CancellationToken cancellationToken = default)
+    {
+        Text.Require("value", value, int.MaxValue);
+        var reach = await access.EachAsync(AccessLevel.View, "r.workflow_id", next: 6, cancellationToken);
+        return await database.SearchAsync($"""
+            select w.id, w.name, r.node_ids from flowstone.workflow_references r join flowstone.workflows w on w.tenant_id = r.tenant_id and w.id = r.workflow_id
+             where r.tenant_id = $1 and w.tenant_id = $1 and r.kind = $2 and r.value = $3 and r.workflow_id < coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff') and w.deleted_at is null{reach.Sql}
+             order by r.workflow_id desc limit $5
+            """, [P(EnumText<ReferenceKind>.Of(kind)), P(WorkflowReference.Key(kind == ReferenceKind.Url ? Urls.Sought(value) : value)), P(before), P(limit), .. reach.Parameters],
+            row => new WorkflowUse(new(row.GetGuid(0)), row.GetString(1), row.GetFieldValue<string[]>(2)), cancellationToken);
+    }
+}
