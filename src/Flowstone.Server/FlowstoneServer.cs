@@ -8,6 +8,7 @@ using Flowstone.Server.Health;
 using Flowstone.Server.Permissions;
 using Flowstone.Server.Users;
 using Flowstone.Server.Workflows;
+using Flowstone.Workflows;
 using Microsoft.AspNetCore.DataProtection;
 using Microsoft.Extensions.Options;
 
@@ -35,6 +36,7 @@ public static class FlowstoneServer
         builder.Services.AddServerHealth();
         builder.Services.AddSingleton<PayloadSweepJob>().AddHostedService(provider => provider.GetRequiredService<PayloadSweepJob>());
         builder.Services.AddHostedService<MaintenanceJob>();
+        builder.Services.AddHostedService<ScheduleJob>();
         builder.Services.AddSingleton<KeyRotationJob>().AddHostedService(provider => provider.GetRequiredService<KeyRotationJob>());
         builder.Services.AddServerOpenApi();
         builder.Services.AddRazorComponents();
@@ -72,6 +74,7 @@ public static class FlowstoneServer
         api.MapPublishing();
         api.MapTrash();
         api.MapTransfer();
+        api.MapSchedules();
         api.MapWorkflowLists();
         api.MapShares();
         api.MapCredentials();

@@ -58,7 +58,8 @@ public sealed class FlowstoneStore : IAsyncDisposable
         Queue = new ExecutionQueue(app, worker, clock, nodes, payloads, writes, lanes, news);
         Retention = new ExecutionRetention(app, worker, clock);
         Trash = new WorkflowTrash(app, Tenants, clock);
-        Health = new DatabaseHealth(source, masters);
+        Schedules = new ScheduleRunner(app, worker, Tenants, id => Tenant(id, Actor.System("schedule")).Executions, clock);
+        Health = new DatabaseHealth(source, masters, Schedules);
     }
 
     internal Database App => app;
@@ -91,6 +92,9 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     /// <summary>Makes workflows findable that a release without search saved; the server does it every ten minutes.</summary>
     public WorkflowIndex WorkflowIndex { get; }
+
+    /// <summary>Fires what is due; the server does it.</summary>
+    public ScheduleRunner Schedules { get; }
 
     /// <summary>Tidies the object store.</summary>
     public PayloadSweeper PayloadSweeper { get; }

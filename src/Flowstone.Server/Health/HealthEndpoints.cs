@@ -6,7 +6,8 @@ namespace Flowstone.Server.Health;
 /// <param name="Status"><c>READY</c> or <c>NOT_READY</c>.</param>
 /// <param name="Problems">Each a sentence that says what to do.</param>
 /// <param name="PartitionsUntil">Up to when executions have a partition to go to.</param>
-sealed record ReadyResponse(string Status, IReadOnlyList<string> Problems, DateTimeOffset? PartitionsUntil);
+/// <param name="ScheduleLagMs">How long the first due time of a schedule has been waiting that nobody has fired.</param>
+sealed record ReadyResponse(string Status, IReadOnlyList<string> Problems, DateTimeOffset? PartitionsUntil, long? ScheduleLagMs);
 
 static class HealthEndpoints
 {
@@ -33,9 +34,10 @@ static class HealthEndpoints
     {
         var status = await AskAsync(store, cancellationToken);
         var problems = status.IsReady && !start.HasPassed ? ["The server is starting: the database is about to be checked."] : status.Problems;
+        var lag = (long?)status.ScheduleLag?.TotalMilliseconds;
         return problems.Count == 0
-            ? TypedResults.Json(new ReadyResponse("READY", problems, status.PartitionsUntil))
-            : TypedResults.Json(new ReadyResponse("NOT_READY", problems, status.PartitionsUntil), statusCode: StatusCodes.Status503ServiceUnavailable);
+            ? TypedResults.Json(new ReadyResponse("READY", problems, status.PartitionsUntil, lag))
+            : TypedResults.Json(new ReadyResponse("NOT_READY", problems, status.PartitionsUntil, lag), statusCode: StatusCodes.Status503ServiceUnavailable);
     }
 
     /// <summary>The state of the database; a database that does not answer in time is away.</summary>

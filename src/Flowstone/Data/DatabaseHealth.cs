@@ -1,5 +1,6 @@
 using Flowstone.Credentials;
 using Flowstone.Tenancy;
+using Flowstone.Workflows;
 using Microsoft.EntityFrameworkCore;
 using Npgsql;
 
@@ -10,6 +11,9 @@ namespace Flowstone.Data;
 /// <param name="PartitionsUntil">Up to when executions have a partition to go to; null where that could not be asked.</param>
 public sealed record DatabaseStatus(IReadOnlyList<string> Problems, DateTimeOffset? PartitionsUntil)
 {
+    /// <summary>How long the first due time of a schedule has been waiting that nobody has fired; null where that could not be asked.</summary>
+    public TimeSpan? ScheduleLag { get; init; }
+
     public bool IsReady => Problems.Count == 0;
 
     /// <summary>Whether schema, roles, policies and master keys are right; null where that could not be asked. If they are not, nothing must be served.</summary>
@@ -22,9 +26,12 @@ public sealed class DatabaseHealth
     static readonly TimeSpan ShortestHorizon = TimeSpan.FromDays(14);
 
     readonly NpgsqlDataSource source;
-    readonly MasterKeys masters;
+    static readonly TimeSpan LongestScheduleLag = TimeSpan.FromMinutes(5);
 
-    internal DatabaseHealth(NpgsqlDataSource source, MasterKeys masters) => (this.source, this.masters) = (source, masters);
+    readonly MasterKeys masters;
+    readonly ScheduleRunner schedules;
+
+    internal DatabaseHealth(NpgsqlDataSource source, MasterKeys masters, ScheduleRunner schedules) => (this.source, this.masters, this.schedules) = (source, masters, schedules);
 
     /// <summary>Schema, policies, roles, partitions, and whether the master keys of its secrets are here. Never throws for a database that is away: that is a problem too.</summary>
     public async Task<DatabaseStatus> CheckAsync(CancellationToken cancellationToken = default)
@@ -55,7 +62,10 @@ public sealed class DatabaseHealth
             var until = await ScalarAsync<DateTime?>(connection, "select flowstone.partitions_until()", cancellationToken);
             if (until is null || await ScalarAsync<bool>(connection, $"select flowstone.partitions_until() < now() + interval '{ShortestHorizon.Days} days'", cancellationToken))
                 problems.Add($"Partitions reach only to {until:yyyy-MM-dd}: run 'flowstone migrate', and see that the server's partition job runs.");
-            return new(problems, until) { IsSafe = safe };
+            TimeSpan? lag = safe ? await schedules.LagAsync(cancellationToken) : null;
+            if (lag > LongestScheduleLag)
+                problems.Add($"A schedule has been due for {lag.Value.TotalMinutes:N0} minutes, and nobody fires it: see that a server runs, and what its log says of schedules.");
+            return new(problems, until) { IsSafe = safe, ScheduleLag = lag };
         }
         catch (UnavailableException error)   // of a KMS that is away, and may come back
         {

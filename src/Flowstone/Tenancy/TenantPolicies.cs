@@ -46,6 +46,7 @@ static class TenantPolicies
 
         // The worker's whole reach beyond the tenants that it names:
         yield return new Policy("tenants", "worker", "SELECT", WorkerRole, "true");
+        yield return new Policy("schedules", "worker", "SELECT", WorkerRole, "true");
         yield return new Policy("execution_queue", "worker", "SELECT", WorkerRole, "true");
         yield return new Policy("execution_queue", "worker_claim", "UPDATE", WorkerRole, "true");
 

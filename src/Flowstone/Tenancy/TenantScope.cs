@@ -25,6 +25,7 @@ public sealed class TenantScope
         Shares = new WorkflowShareRepository(database, access, clock);
         Credentials = new CredentialRepository(database, access, secrets, clock);
         CredentialShares = new CredentialShareRepository(database, access, clock);
+        Schedules = new ScheduleRepository(database, access, clock);
         Transfer = new WorkflowTransfer(database, access, Workflows, Shares, Credentials, clock);
         Keys = new TenantKeys(TenantId, access, rotation);
         Executions = new ExecutionRepository(database, access, clock, nodes, payloads, writes, lanes);
@@ -53,6 +54,9 @@ public sealed class TenantScope
 
     /// <summary>With whom credentials are shared.</summary>
     public CredentialShareRepository CredentialShares { get; }
+
+    /// <summary>When workflows are started by themselves.</summary>
+    public ScheduleRepository Schedules { get; }
 
     /// <summary>Copies, exports and imports workflows.</summary>
     public WorkflowTransfer Transfer { get; }

@@ -128,7 +128,7 @@ public sealed class EveryMethodTests(TestDatabase database)
     };
 
     /// <summary>One of each, none of which is the stranger's.</summary>
-    sealed record Things(TestTenant Tenant, User Owner, Team Team, Workflow Workflow, Execution Execution, string DedupKey, User Other, Id<Workflow> Trash, Id<Session> Session, Id<ApiKey> Key, Id<Credential> Credential,
+    sealed record Things(TestTenant Tenant, User Owner, Team Team, Workflow Workflow, Execution Execution, string DedupKey, User Other, Id<Workflow> Trash, Id<Session> Session, Id<ApiKey> Key, Id<Credential> Credential, Id<Schedule> Schedule,
         TenantScope Stranger, TenantScope Suspended, TenantScope Viewer, TenantScope Administrator)
     {
         public static async Task<Things> MakeAsync(TestTenant tenant)
@@ -157,7 +157,8 @@ public sealed class EveryMethodTests(TestDatabase database)
             var credential = await asOwner.Credentials.CreateAsync(new() { Name = "Key", Type = CredentialType.Custom, Secret = JsonElement.Parse("{}"), TeamId = team.Id, ExpiresAt = tenant.Clock.Now().AddDays(1) });
             await asOwner.CredentialShares.SetAsync(credential.Id, other.Id, [CredentialRight.Use]);
             await asOwner.CredentialShares.SetAsync(credential.Id, viewer.Id, [CredentialRight.Admin]);
-            return new(tenant, owner, team, workflow, execution, "key", other, trash.Id, session, key.Stored.Id, credential.Id,
+            var schedule = await asOwner.Schedules.CreateAsync(workflow.Id, new() { Name = "Yearly", Cron = "0 0 1 1 *" });
+            return new(tenant, owner, team, workflow, execution, "key", other, trash.Id, session, key.Stored.Id, credential.Id, schedule.Id,
                 As((await UserAsync(UserRole.User)).Id), As(suspended.Id), As(viewer.Id), As(administrator.Id));
 
             Task<User> UserAsync(UserRole role) => tenant.Scope.Users.CreateAsync(new NewUser { Email = $"{Path.GetRandomFileName()}@example.com", Role = role });
@@ -181,6 +182,8 @@ public sealed class EveryMethodTests(TestDatabase database)
                 (_, _) when type == typeof(Id<Session>) => Session,
                 (_, _) when type == typeof(Id<ApiKey>) => Key,
                 (_, _) when type == typeof(Id<Credential>) => Credential,
+                (_, _) when type == typeof(Id<Schedule>) => Schedule,
+                (_, _) when type == typeof(NewSchedule) => new NewSchedule { Name = "New", Cron = "0 0 1 1 *" },
                 (_, _) when type == typeof(NewCredential) => new NewCredential { Name = "New", Type = CredentialType.Custom, Secret = JsonElement.Parse("{}") },
                 (_, _) when type == typeof(CredentialChanges) => new CredentialChanges { Name = "Changed" },
                 (_, _) when type == typeof(IReadOnlyCollection<CredentialRight>) => new[] { CredentialRight.Read },

@@ -48,7 +48,7 @@ public sealed class ForeignIdTests(TestServer server)
     }
 
     /// <summary>Texts for the places in paths and bodies.</summary>
-    sealed record Things(string User, string Team, string Workflow, string Execution, string Payload, string Session, string Key, string Credential, string Trash)
+    sealed record Things(string User, string Team, string Workflow, string Execution, string Payload, string Session, string Key, string Credential, string Trash, string Schedule)
     {
         public static async Task<Things> MakeAsync(TestClient owner)
         {
@@ -68,12 +68,13 @@ public sealed class ForeignIdTests(TestServer server)
             await scope.CredentialShares.SetAsync(credential.Id, user.Id, [CredentialRight.Read]);
             var trash = await owner.Tenant.CreateWorkflowAsync();
             await scope.Workflows.DeleteAsync(trash.Id);
-            return new($"{user.Id}", $"{team.Id}", $"{workflow.Id}", $"{execution.Id}", $"{execution.Input}", $"{session}", $"{key.Id}", $"{credential.Id}", $"{trash.Id}");
+            var schedule = await scope.Schedules.CreateAsync(workflow.Id, new() { Name = "Yearly", Cron = "0 0 1 1 *" });
+            return new($"{user.Id}", $"{team.Id}", $"{workflow.Id}", $"{execution.Id}", $"{execution.Input}", $"{session}", $"{key.Id}", $"{credential.Id}", $"{trash.Id}", $"{schedule.Id}");
         }
 
         /// <summary>Ids of the same kinds that nobody has.</summary>
         public Things Never(TimeProvider clock)
-            => new($"{Id<User>.New(clock)}", $"{Id<Team>.New(clock)}", $"{Id<Workflow>.New(clock)}", $"{Id<Execution>.New(clock)}", $"{Payload[..^8]}00000000", $"{Id<Session>.New(clock)}", $"{Id<ApiKey>.New(clock)}", $"{Id<Credential>.New(clock)}", $"{Id<Workflow>.New(clock)}");
+            => new($"{Id<User>.New(clock)}", $"{Id<Team>.New(clock)}", $"{Id<Workflow>.New(clock)}", $"{Id<Execution>.New(clock)}", $"{Payload[..^8]}00000000", $"{Id<Session>.New(clock)}", $"{Id<ApiKey>.New(clock)}", $"{Id<Credential>.New(clock)}", $"{Id<Workflow>.New(clock)}", $"{Id<Schedule>.New(clock)}");
 
         public string Fill(string path)
         {
@@ -87,6 +88,7 @@ public sealed class ForeignIdTests(TestServer server)
                 "executions" => Execution,
                 "credentials" => Credential,
                 "trash" => Trash,
+                "schedules" => Schedule,
                 var unknown => throw new InvalidOperationException($"Say here what id /{unknown} takes."),
             };
             var filled = path.Replace("{id}", id, StringComparison.Ordinal).Replace("{userId}", User, StringComparison.Ordinal).Replace("{number}", "1", StringComparison.Ordinal)
@@ -107,12 +109,14 @@ public sealed class ForeignIdTests(TestServer server)
             "{userId}" when path.Contains("credentials", StringComparison.Ordinal) => new { rights = new[] { "USE" } },
             "{userId}" => new { level = "READ" },
             "secret" => new { secret = new { apiKey = "another" } },
+            "schedules" => new { name = "Yearly", cron = "0 0 1 1 *" },
+            "{id}" when path.Contains("schedules", StringComparison.Ordinal) => new { name = "Yearly", cron = "0 0 1 1 *" },
             "{id}" when path.Contains("workflows", StringComparison.Ordinal) => new { definition = TestTenant.Definition(nodes: 2) },
             _ => new { },
         };
 
         /// <summary>The body without what was asked for.</summary>
         public string Hide(string body)
-            => new[] { User, Team, Workflow, Execution, Payload, Session, Key, Credential, Trash }.Aggregate(body, (text, id) => text.Replace(id, "it", StringComparison.Ordinal));
+            => new[] { User, Team, Workflow, Execution, Payload, Session, Key, Credential, Trash, Schedule }.Aggregate(body, (text, id) => text.Replace(id, "it", StringComparison.Ordinal));
     }
 }

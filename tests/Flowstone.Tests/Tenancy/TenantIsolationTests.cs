@@ -125,7 +125,7 @@ public sealed class TenantIsolationTests(TestDatabase shared) : IAsyncLifetime
             if ((long)(await ScalarAsync(connection, $"select count(*) from flowstone.{table}"))! > 0)
                 reached.Add(table);
         }
-        Assert.Equal(["execution_queue", "tenants"], reached);
+        Assert.Equal(["execution_queue", "schedules", "tenants"], reached);
         Assert.Equal(0, await ExecuteAsync(connection, "delete from flowstone.execution_queue"));
         Assert.Equal(0, await ExecuteAsync(connection, "update flowstone.tenants set name = name"));
     }
@@ -190,6 +190,8 @@ public sealed class TenantIsolationTests(TestDatabase shared) : IAsyncLifetime
 
         var credential = await tenant.Scope.Credentials.CreateAsync(new() { Name = "Key", Type = CredentialType.Custom, Secret = TestTenant.Definition() });
         await tenant.Scope.CredentialShares.SetAsync(credential.Id, user.Id, [CredentialRight.Use]);
+        var schedule = await tenant.Scope.Schedules.CreateAsync(claimed.Execution.WorkflowId, new() { Name = "Yearly", Cron = "0 0 1 1 *" });
+        await database.ExecuteAsync(null, $"insert into flowstone.schedule_firings (tenant_id, schedule_id, due_at, outcome, due_times, at) values ('{tenant.Id}', '{schedule.Id}', now(), 'MISSED', 1, now())");
 
         // What takes more than a line to come about.
         var (id, execution) = (tenant.Id, claimed.Execution);

@@ -1573,6 +1573,170 @@ namespace Flowstone.Data.Migrations
                         });
                 });
 
+            modelBuilder.Entity("Flowstone.Workflows.Schedule", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("Id")
+                        .HasColumnType("uuid")
+                        .HasColumnName("id");
+
+                    b.Property<bool>("Active")
+                        .HasColumnType("boolean")
+                        .HasColumnName("active");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("Cron")
+                        .HasMaxLength(200)
+                        .HasColumnType("character varying(200)")
+                        .HasColumnName("cron");
+
+                    b.Property<DateTimeOffset?>("EndsAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("ends_at");
+
+                    b.Property<DateTimeOffset?>("FireAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("fire_at");
+
+                    b.Property<JsonElement?>("Input")
+                        .HasColumnType("jsonb")
+                        .HasColumnName("input");
+
+                    b.Property<long?>("IntervalSeconds")
+                        .HasColumnType("bigint")
+                        .HasColumnName("interval_seconds");
+
+                    b.Property<int>("JitterSeconds")
+                        .HasColumnType("integer")
+                        .HasColumnName("jitter_seconds");
+
+                    b.Property<Guid?>("LastExecutionId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("last_execution_id");
+
+                    b.Property<string>("Missed")
+                        .IsRequired()
+                        .HasMaxLength(24)
+                        .HasColumnType("character varying(24)")
+                        .HasColumnName("missed");
+
+                    b.Property<int>("MissedLimit")
+                        .HasColumnType("integer")
+                        .HasColumnName("missed_limit");
+
+                    b.Property<string>("Name")
+                        .IsRequired()
+                        .HasMaxLength(255)
+                        .HasColumnType("character varying(255)")
+                        .HasColumnName("name");
+
+                    b.Property<DateTimeOffset?>("NextDueAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("next_due_at");
+
+                    b.Property<string>("Overlap")
+                        .IsRequired()
+                        .HasMaxLength(24)
+                        .HasColumnType("character varying(24)")
+                        .HasColumnName("overlap");
+
+                    b.Property<DateTimeOffset>("StartsAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("starts_at");
+
+                    b.Property<string>("TimeZone")
+                        .IsRequired()
+                        .HasMaxLength(64)
+                        .HasColumnType("character varying(64)")
+                        .HasColumnName("time_zone");
+
+                    b.Property<DateTimeOffset>("UpdatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("updated_at");
+
+                    b.Property<Guid>("WorkflowId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("workflow_id");
+
+                    b.HasKey("TenantId", "Id")
+                        .HasName("pk_schedules");
+
+                    b.HasIndex("FireAt")
+                        .HasDatabaseName("ix_schedules_due")
+                        .HasFilter("fire_at is not null");
+
+                    b.HasIndex("TenantId", "WorkflowId", "Id")
+                        .HasDatabaseName("ix_schedules_by_workflow");
+
+                    b.ToTable("schedules", "flowstone", t =>
+                        {
+                            t.HasCheckConstraint("ck_schedules_kind", "(cron is null) <> (interval_seconds is null)");
+
+                            t.HasCheckConstraint("ck_schedules_missed", "missed in ('SKIP', 'LATEST', 'ALL')");
+
+                            t.HasCheckConstraint("ck_schedules_overlap", "overlap in ('ALLOW', 'SKIP')");
+                        });
+                });
+
+            modelBuilder.Entity("Flowstone.Workflows.ScheduleFiring", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("ScheduleId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("schedule_id");
+
+                    b.Property<DateTimeOffset>("DueAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("due_at");
+
+                    b.Property<DateTimeOffset>("At")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("at");
+
+                    b.Property<int>("DueTimes")
+                        .HasColumnType("integer")
+                        .HasColumnName("due_times");
+
+                    b.Property<Guid?>("ExecutionId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("execution_id");
+
+                    b.Property<string>("Outcome")
+                        .IsRequired()
+                        .HasMaxLength(24)
+                        .HasColumnType("character varying(24)")
+                        .HasColumnName("outcome");
+
+                    b.Property<string>("Reason")
+                        .HasMaxLength(500)
+                        .HasColumnType("character varying(500)")
+                        .HasColumnName("reason");
+
+                    b.Property<DateTimeOffset?>("Until")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("until");
+
+                    b.HasKey("TenantId", "ScheduleId", "DueAt")
+                        .HasName("pk_schedule_firings");
+
+                    b.HasIndex("TenantId", "At")
+                        .HasDatabaseName("ix_schedule_firings_by_time");
+
+                    b.ToTable("schedule_firings", "flowstone", t =>
+                        {
+                            t.HasCheckConstraint("ck_schedule_firings_outcome", "outcome in ('FIRED', 'MISSED', 'SKIPPED')");
+                        });
+                });
+
             modelBuilder.Entity("Flowstone.Workflows.Workflow", b =>
                 {
                     b.Property<Guid>("TenantId")
@@ -2071,6 +2235,26 @@ namespace Flowstone.Data.Migrations
                         .OnDelete(DeleteBehavior.Cascade)
                         .IsRequired()
                         .HasConstraintName("fk_user_tokens_users");
+                });
+
+            modelBuilder.Entity("Flowstone.Workflows.Schedule", b =>
+                {
+                    b.HasOne("Flowstone.Workflows.Workflow", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "WorkflowId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_schedules_workflows");
+                });
+
+            modelBuilder.Entity("Flowstone.Workflows.ScheduleFiring", b =>
+                {
+                    b.HasOne("Flowstone.Workflows.Schedule", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "ScheduleId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_schedule_firings_schedules");
                 });
 
             modelBuilder.Entity("Flowstone.Workflows.Workflow", b =>

@@ -37,7 +37,7 @@ public sealed partial class ExecutionRepository
         {
             throw explained;
         }
-        lanes.Add(starts.Select(s => new QueuedWork(s.TenantId, s.Execution.Priority, s.Request.DueAt)), clock.Now());
+        Tell(starts);
         return starts.ConvertAll(start => start.ExecutionId);
     }
 
@@ -62,6 +62,19 @@ public sealed partial class ExecutionRepository
         return start.Version is { } version ? start.Execution with { WorkflowVersion = version }
             : await FindByDedupKeyAsync(request.DedupKey!, cancellationToken) ?? throw start.NoWorkflow;
     }
+
+    /// <summary>Starts several within a transaction of this library's. After its commit: <see cref="Tell"/>.</summary>
+    internal async Task<IReadOnlyList<StartCall>> StartAsync(IReadOnlyList<NewExecution> requests, NpgsqlTransaction transaction, CancellationToken cancellationToken)
+    {
+        var starts = new List<StartCall>(requests.Count);
+        foreach (var request in requests)
+            starts.Add(await PrepareAsync(request, cancellationToken));
+        await StartAsync(starts, transaction, cancellationToken);
+        return starts;
+    }
+
+    /// <summary>Lets this process's workers know of what was started and committed.</summary>
+    internal void Tell(IEnumerable<StartCall> starts) => lanes.Add(starts.Select(s => new QueuedWork(s.TenantId, s.Execution.Priority, s.Request.DueAt)), clock.Now());
 
     async Task StartAsync(IReadOnlyList<StartCall> starts, NpgsqlTransaction transaction, CancellationToken cancellationToken)
     {

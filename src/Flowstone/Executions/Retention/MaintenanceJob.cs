@@ -37,6 +37,7 @@ public sealed partial class MaintenanceJob(FlowstoneStore store, TimeProvider cl
         RepeatAsync("Indexing of workflows", FoldEvery, SweepEvery, cancellation => store.WorkflowIndex.RunAsync(cancellation), stoppingToken),
         RepeatAsync("Rotation of keys", SweepEvery, SweepEvery, cancellation => store.KeyRotation.ResumeAsync(gently, cancellation), stoppingToken),
         RepeatAsync("Retention", TimeSpan.FromMinutes(10), RetainEvery, RetainOnceAsync, stoppingToken),
+        RepeatAsync("Forgetting old due times", TimeSpan.FromMinutes(10), RetainEvery, cancellation => store.Schedules.ForgetAsync(cancellationToken: cancellation), stoppingToken),
         RepeatAsync("Emptying the trash", TimeSpan.FromMinutes(10), RetainEvery, cancellation => store.Trash.PurgeAsync(cancellationToken: cancellation), stoppingToken));
 
     async Task DeactivateExpiredAsync(CancellationToken cancellationToken)

@@ -1,0 +1,237 @@
+using System.Text.Json;
+using Flowstone.Executions;
+using Flowstone.Workflows;
+
+namespace Flowstone.Tests.Workflows.Schedules;
+
+/// <summary>Each has a database of its own: whoever fires, fires for all tenants.</summary>
+public sealed class ScheduleTests(TestDatabase database)
+{
+    static NewSchedule EveryMinute => new() { Name = "Every minute", IntervalSeconds = 60 };
+
+    async Task<(TestDatabase Alone, TestTenant Tenant, Workflow Workflow)> AloneAsync()
+    {
+        var alone = await database.AloneAsync();
+        var tenant = await alone.NewTenantAsync();
+        return (alone, tenant, await tenant.CreateWorkflowAsync());
+    }
+
+    static async Task<List<string>> LedgerAsync(TestTenant tenant, Schedule schedule)
+    {
+        var firings = await tenant.Scope.Schedules.ListFiringsAsync(schedule.Id, null, 2_000);
+        firings.Reverse();
+        return [.. firings.Select(f => $"{(f.DueAt - schedule.StartsAt).TotalSeconds} {f.Outcome}{(f.DueTimes > 1 ? $" x{f.DueTimes}" : "")}")];
+    }
+
+    [Fact]
+    public async Task A_due_time_starts_an_execution_once_whoever_comes_at_the_same_moment()
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        await tenant.Scope.Workflows.PublishAsync(workflow.Id);
+        await tenant.Scope.Workflows.UpdateAsync(workflow.Id, TestTenant.Definition(note: "newer"), basedOn: 1);
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute);
+        Assert.Equal(tenant.Clock.Now().AddMinutes(1), schedule.NextDueAt);
+        Assert.Equal(0, (await tenant.Store.Schedules.RunOnceAsync()).Fired);
+
+        tenant.Clock.Advance(TimeSpan.FromSeconds(61));
+        var runs = await Task.WhenAll(Enumerable.Range(0, 8).Select(_ => tenant.InAnotherProcess(alone.Source).Store.Schedules.RunOnceAsync()));
+
+        Assert.Equal(1, runs.Sum(run => run.Fired));
+        Assert.Equal(["60 Fired"], await LedgerAsync(tenant, schedule));
+        var execution = Assert.Single(await tenant.Scope.Executions.ListAsync(new(), null, 10));
+        Assert.Equal((ExecutionTrigger.Schedule, 1, execution.Id), (execution.Trigger, execution.WorkflowVersion, (await tenant.Scope.Schedules.ListFiringsAsync(schedule.Id, null, 1))[0].ExecutionId));
+        var input = JsonElement.Parse((await tenant.Scope.Executions.FindPayloadAsync(execution.Id, execution.Input!))!.Bytes.Span);
+        Assert.Equal(schedule.StartsAt.AddMinutes(1), input.GetProperty("dueAt").GetDateTimeOffset());
+        Assert.Equal(schedule.StartsAt.AddMinutes(2), (await tenant.Scope.Schedules.FindAsync(schedule.Id))!.NextDueAt);
+        Assert.Single(await tenant.ClaimAsync());
+    }
+
+    [Theory]
+    [InlineData(MissedPolicy.Skip, 5, new[] { "60 Missed", "120 Missed", "180 Missed", "240 Fired" })]
+    [InlineData(MissedPolicy.Latest, 5, new[] { "60 Missed", "120 Missed", "180 Missed", "240 Fired" })]
+    [InlineData(MissedPolicy.All, 2, new[] { "60 Missed", "120 Fired", "180 Fired", "240 Fired" })]
+    [InlineData(MissedPolicy.All, 5, new[] { "60 Fired", "120 Fired", "180 Fired", "240 Fired" })]
+    public async Task After_an_outage_each_due_time_is_fired_or_missed_as_its_policy_says(MissedPolicy missed, int limit, string[] expected)
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { Missed = missed, MissedLimit = limit });
+
+        tenant.Clock.Advance(TimeSpan.FromSeconds(245));
+        await tenant.Store.Schedules.RunOnceAsync();
+
+        Assert.Equal(expected, await LedgerAsync(tenant, schedule));
+    }
+
+    [Theory]
+    [InlineData(MissedPolicy.Skip, 0)]
+    [InlineData(MissedPolicy.Latest, 1)]
+    [InlineData(MissedPolicy.All, 3)]
+    public async Task Where_none_is_due_just_now_only_missed_ones_are_fired(MissedPolicy missed, int fired)
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        await tenant.Scope.Schedules.CreateAsync(workflow.Id, new() { Name = "Hourly", IntervalSeconds = 3600, Missed = missed });
+        tenant.Clock.Advance(TimeSpan.FromMinutes(200));
+        Assert.Equal((fired, 3 - fired), await tenant.Store.Schedules.RunOnceAsync() is var run ? (run.Fired, run.Missed) : default);
+    }
+
+    [Fact]
+    public async Task A_very_long_outage_is_told_in_few_entries_and_every_due_time_is_counted()
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, new() { Name = "Every second", IntervalSeconds = 1 });
+        tenant.Clock.Advance(TimeSpan.FromSeconds(25_000));
+
+        var total = 0;
+        for (var run = await tenant.Store.Schedules.RunOnceAsync(); run.Fired + run.Missed > 0; run = await tenant.Store.Schedules.RunOnceAsync())
+            total += run.Fired + run.Missed;
+
+        Assert.Equal(25_000, total);
+        Assert.Equal(61, await alone.ScalarAsync<long>("select count(*) from flowstone.executions"));   // those of the last minute
+        Assert.InRange(await alone.ScalarAsync<long>("select count(*) from flowstone.schedule_firings"), 1_000, 4_000);
+        Assert.Equal(25_000, await alone.ScalarAsync<long>("select sum(due_times) from flowstone.schedule_firings"));
+        Assert.Equal(25_000, (await tenant.Scope.Schedules.ListFiringsAsync(schedule.Id, null, 1))[0].DueAt.Subtract(schedule.StartsAt).TotalSeconds);
+    }
+
+    [Fact]
+    public async Task While_the_one_before_runs_the_next_is_skipped_if_the_schedule_says_so()
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        var (skip, allow) = (await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { Overlap = OverlapRule.Skip }), await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute));
+        for (var i = 0; i < 2; i++)
+        {
+            tenant.Clock.Advance(TimeSpan.FromSeconds(61));
+            await tenant.Store.Schedules.RunOnceAsync();
+        }
+        foreach (var claimed in await tenant.ClaimAsync())
+            await tenant.Queue.FinishAsync(claimed.Lease, new() { Status = ExecutionStatus.Success });
+        tenant.Clock.Advance(TimeSpan.FromSeconds(61));
+        await tenant.Store.Schedules.RunOnceAsync();
+
+        Assert.Equal(["60 Fired", "120 Skipped", "180 Fired"], await LedgerAsync(tenant, skip));
+        Assert.Equal(["60 Fired", "120 Fired", "180 Fired"], await LedgerAsync(tenant, allow));
+        Assert.Contains("still runs", (await tenant.Scope.Schedules.ListFiringsAsync(skip.Id, null, 3))[1].Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Paused_it_misses_nothing_and_of_a_paused_inactive_or_deleted_workflow_due_times_are_skipped()
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute);
+        Assert.Null((await tenant.Scope.Schedules.PauseAsync(schedule.Id)).NextDueAt);
+        await AdvanceAsync(600);
+        Assert.Equal(schedule.StartsAt.AddSeconds(660), (await tenant.Scope.Schedules.ResumeAsync(schedule.Id)).NextDueAt);
+        Assert.Empty(await LedgerAsync(tenant, schedule));
+
+        await tenant.Scope.Queue.PauseAsync(workflow.Id);
+        await AdvanceAsync(61);
+        await tenant.Scope.Queue.ResumeAsync(workflow.Id);
+        await tenant.Scope.Workflows.SetAsync(workflow.Id, WorkflowStatus.Archived, null);
+        await AdvanceAsync(60);
+        await tenant.Scope.Workflows.SetAsync(workflow.Id, WorkflowStatus.Active, null);
+        await tenant.Scope.Workflows.DeleteAsync(workflow.Id);
+        Assert.Null(await tenant.Scope.Schedules.FindAsync(schedule.Id));
+        await AdvanceAsync(60);
+        await tenant.Scope.Workflows.UndeleteAsync(workflow.Id);
+        await AdvanceAsync(60);
+
+        Assert.Equal(["660 Skipped", "720 Skipped", "780 Skipped", "840 Fired"], await LedgerAsync(tenant, schedule));
+        Assert.Equal(["The workflow is in the trash.", "The workflow is ARCHIVED.", "The workflow is paused."],
+            (await tenant.Scope.Schedules.ListFiringsAsync(schedule.Id, null, 4)).Skip(1).Select(f => f.Reason));
+
+        async Task AdvanceAsync(int seconds)
+        {
+            tenant.Clock.Advance(TimeSpan.FromSeconds(seconds));
+            await tenant.Store.Schedules.RunOnceAsync();
+        }
+    }
+
+    [Fact]
+    public async Task One_that_cannot_be_started_is_told_and_is_in_nobodys_way()
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        var small = await tenant.CreateWorkflowAsync();
+        await tenant.Scope.PayloadPolicies.SetAsync(small.Id, new() { LimitBytes = 5, Overflow = PayloadOverflow.Reject });
+        var (bad, good) = (await tenant.Scope.Schedules.CreateAsync(small.Id, EveryMinute), await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute));
+
+        tenant.Clock.Advance(TimeSpan.FromSeconds(61));
+        var run = await tenant.Store.Schedules.RunOnceAsync();
+
+        Assert.Equal((1, 1), (run.Fired, run.Skipped));
+        Assert.Equal(["60 Fired"], await LedgerAsync(tenant, good));
+        Assert.Contains("at most 5", (await tenant.Scope.Schedules.ListFiringsAsync(bad.Id, null, 1))[0].Reason, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Two_hundred_due_times_of_a_tenant_take_few_round_trips()
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        for (var i = 0; i < 50; i++)
+            await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { JitterSeconds = 30 });
+        tenant.Clock.Advance(TimeSpan.FromSeconds(100));
+        var fired = 0;
+        var trips = await RoundTrips.CountAsync(async () => fired = (await tenant.Store.Schedules.RunOnceAsync()).Fired);
+        Assert.Equal(50, fired);
+        Assert.InRange(trips, 3, 10);
+    }
+
+    [Fact]
+    public async Task Lateness_is_part_of_health()
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute);
+        Assert.Equal(TimeSpan.Zero, (await tenant.Store.Health.CheckAsync()).ScheduleLag);
+
+        tenant.Clock.Advance(TimeSpan.FromMinutes(8));
+        var status = await tenant.Store.Health.CheckAsync();
+        Assert.Equal((TimeSpan.FromMinutes(7), true), (status.ScheduleLag, status.IsSafe));
+        Assert.Contains("A schedule has been due for 7 minutes", Assert.Single(status.Problems), StringComparison.Ordinal);
+
+        await tenant.Store.Schedules.RunOnceAsync();
+        Assert.Empty((await tenant.Store.Health.CheckAsync()).Problems);
+        Assert.Equal(0, await tenant.Store.Schedules.ForgetAsync(days: 1));
+        tenant.Clock.Advance(TimeSpan.FromDays(2));
+        Assert.Equal(8, await tenant.Store.Schedules.ForgetAsync(days: 1));
+        Assert.Equal(0, await alone.ScalarAsync<long>("select count(*) from flowstone.schedule_firings"));
+    }
+
+    [Fact]
+    public async Task A_change_counts_from_now_and_what_was_fired_stays()
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute);
+        tenant.Clock.Advance(TimeSpan.FromSeconds(61));
+        await tenant.Store.Schedules.RunOnceAsync();
+
+        var changed = await tenant.Scope.Schedules.UpdateAsync(schedule.Id, new() { Name = "Nightly", Cron = "0 2 * * *", TimeZone = "Europe/Berlin", Input = JsonElement.Parse("""{"a":1}""") });
+
+        Assert.Equal(changed.NextDueAt, (await tenant.Scope.Schedules.ListNextAsync(schedule.Id, 1))[0]);
+        Assert.Single(await tenant.Scope.Schedules.ListFiringsAsync(schedule.Id, null, 10));
+        Assert.Equal(("Nightly", (long?)null), (await tenant.Scope.Schedules.ListAsync(workflow.Id, null, 10))[0] is var stored ? (stored.Name, stored.IntervalSeconds) : default);
+        Assert.True(await tenant.Scope.Schedules.DeleteAsync(schedule.Id));
+        Assert.False(await tenant.Scope.Schedules.DeleteAsync(schedule.Id));
+    }
+
+    [Fact]
+    public async Task What_is_no_schedule_is_refused_with_its_field()
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        var now = tenant.Clock.Now();
+        foreach (var (field, schedule) in new[]
+        {
+            ("name", EveryMinute with { Name = "" }),
+            ("cron", EveryMinute with { Cron = "0 9 * * *" }),
+            ("cron", EveryMinute with { IntervalSeconds = null }),
+            ("intervalSeconds", EveryMinute with { IntervalSeconds = 0 }),
+            ("intervalSeconds", EveryMinute with { IntervalSeconds = 366L * 86_400 + 1 }),
+            ("jitterSeconds", EveryMinute with { JitterSeconds = -1 }),
+            ("missedLimit", EveryMinute with { MissedLimit = 0 }),
+            ("endsAt", EveryMinute with { EndsAt = now }),
+            ("intervalSeconds", EveryMinute with { StartsAt = now.AddDays(-1), EndsAt = now.AddSeconds(-1) }),
+            ("cron", new() { Name = "Never", Cron = "0 0 30 2 *" }),
+            ("input", EveryMinute with { Input = JsonElement.Parse("\"\\u0000\"") }),
+        })
+            Assert.Equal(field, (await Assert.ThrowsAsync<InvalidInputException>(() => tenant.Scope.Schedules.CreateAsync(workflow.Id, schedule))).Errors[0].Field);
+        Assert.Empty(await tenant.Scope.Schedules.ListAsync(workflow.Id, null, 10));
+        await Assert.ThrowsAsync<NotFoundException>(() => tenant.Scope.Schedules.CreateAsync(Id<Workflow>.New(tenant.Clock), EveryMinute));
+    }
+}
