@@ -69,6 +69,7 @@ public static class FlowstoneServer
         api.MapWorkflows();
         api.MapWorkflowLists();
         api.MapShares();
+        api.MapComments();
         api.MapCredentials();
         api.MapExecutions();
         api.MapExecutionControl();

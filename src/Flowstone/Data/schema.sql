@@ -614,6 +614,25 @@ CREATE TABLE flowstone.users (
 
 ALTER TABLE ONLY flowstone.users FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE flowstone.workflow_comments (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    workflow_id uuid NOT NULL,
+    node_id character varying(255),
+    parent_id uuid,
+    text character varying(10000) NOT NULL,
+    x double precision,
+    y double precision,
+    author_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    resolved_at timestamp with time zone,
+    resolved_by uuid,
+    CONSTRAINT ck_workflow_comments_place CHECK (((x IS NULL) = (y IS NULL)))
+);
+
+ALTER TABLE ONLY flowstone.workflow_comments FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE flowstone.workflow_references (
     tenant_id uuid NOT NULL,
     kind character varying(24) NOT NULL,
@@ -795,6 +814,9 @@ ALTER TABLE ONLY flowstone.user_tokens
 ALTER TABLE ONLY flowstone.users
     ADD CONSTRAINT pk_users PRIMARY KEY (tenant_id, id);
 
+ALTER TABLE ONLY flowstone.workflow_comments
+    ADD CONSTRAINT pk_workflow_comments PRIMARY KEY (tenant_id, workflow_id, id);
+
 ALTER TABLE ONLY flowstone.workflow_references
     ADD CONSTRAINT pk_workflow_references PRIMARY KEY (tenant_id, kind, value, workflow_id);
 
@@ -862,6 +884,8 @@ CREATE INDEX ix_user_sessions_by_user ON flowstone.user_sessions USING btree (te
 CREATE UNIQUE INDEX ix_user_tokens_by_user ON flowstone.user_tokens USING btree (tenant_id, user_id, purpose);
 
 CREATE INDEX ix_users_by_text ON flowstone.users USING gin (tenant_id, ((((((email)::text || ' '::text) || (COALESCE(first_name, ''::character varying))::text) || ' '::text) || (COALESCE(last_name, ''::character varying))::text)) flowstone_extensions.gin_trgm_ops);
+
+CREATE INDEX ix_workflow_comments_answers ON flowstone.workflow_comments USING btree (tenant_id, workflow_id, parent_id) WHERE (parent_id IS NOT NULL);
 
 CREATE INDEX ix_workflow_references_by_workflow ON flowstone.workflow_references USING btree (tenant_id, workflow_id);
 
@@ -952,6 +976,12 @@ ALTER TABLE ONLY flowstone.user_tokens
 
 ALTER TABLE ONLY flowstone.users
     ADD CONSTRAINT fk_users_tenants FOREIGN KEY (tenant_id) REFERENCES flowstone.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.workflow_comments
+    ADD CONSTRAINT fk_workflow_comments_workflow_comments FOREIGN KEY (tenant_id, workflow_id, parent_id) REFERENCES flowstone.workflow_comments(tenant_id, workflow_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.workflow_comments
+    ADD CONSTRAINT fk_workflow_comments_workflows FOREIGN KEY (tenant_id, workflow_id) REFERENCES flowstone.workflows(tenant_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY flowstone.workflow_references
     ADD CONSTRAINT fk_workflow_references_workflows FOREIGN KEY (tenant_id, workflow_id) REFERENCES flowstone.workflows(tenant_id, id) ON DELETE CASCADE;
@@ -1091,6 +1121,8 @@ CREATE POLICY tenant ON flowstone.user_tokens USING ((NULLIF(strpos(current_sett
 
 CREATE POLICY tenant ON flowstone.users USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
+CREATE POLICY tenant ON flowstone.workflow_comments USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
 CREATE POLICY tenant ON flowstone.workflow_references USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.workflow_shares USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
@@ -1126,6 +1158,8 @@ CREATE POLICY worker ON flowstone.execution_queue FOR SELECT TO flowstone_worker
 CREATE POLICY worker ON flowstone.tenants FOR SELECT TO flowstone_worker USING (true);
 
 CREATE POLICY worker_claim ON flowstone.execution_queue FOR UPDATE TO flowstone_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE flowstone.workflow_comments ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.workflow_references ENABLE ROW LEVEL SECURITY;
 
@@ -1232,6 +1266,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_sessions TO flowstone_
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_tokens TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.users TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.workflow_comments TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.workflow_references TO flowstone_app;
 
