@@ -131,11 +131,16 @@ CREATE FUNCTION flowstone.find_workflows(tenant uuid, patterns text[], among uui
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
+    newest constant integer := 1000;   -- of which a twentieth fills a page
     in_name text;
     in_labels text;
     in_words text;
     conditions text;
-    rows integer;
+    sought text;
+    source text;
+    last uuid;
+    lowest uuid;
+    met integer;
 begin
     if (tenant = any (string_to_array(current_setting('flowstone.tenants', true), ',')::uuid[])) is not true then
         raise insufficient_privilege using message = 'find_workflows: not a tenant of this transaction';
@@ -146,7 +151,6 @@ begin
         return;
     end if;
     conditions := concat(
-        case when among is not null then ' and t.workflow_id = any ($3)' end,
         case when of_status is not null then ' and w.status = $4' end,
         case when of_visibility is not null then ' and w.visibility = $5' end,
         case when of_category is not null then ' and w.category = $6' end,
@@ -156,18 +160,38 @@ begin
         case when of_team is not null then ' and w.team_id = $10' end);
     for r in 0..2 loop
         continue when r < case when ranked then coalesce(after_rank, 0) else 2 end;
-        return query execute format(
-            'select t.workflow_id, $13 from flowstone.workflow_texts t join flowstone.workflows w on w.tenant_id = t.tenant_id and w.id = t.workflow_id
-              where t.tenant_id = $1 and w.tenant_id = $1 and w.deleted_at is null and %s %s %s order by t.workflow_id desc limit $12',
-            case when not ranked then in_words
-                 when r = 0 then in_labels || ' and ' || in_name
-                 when r = 1 then in_labels || ' and not (' || in_name || ')'
-                 else in_words || ' and not (' || in_labels || ')' end,
-            case when after_id is not null and (not ranked or r = after_rank) then 'and t.workflow_id < $11' end,
-            conditions)
-            using tenant, patterns, among, of_status, of_visibility, of_category, of_tags, of_template, of_owner, of_team, after_id, most, case when ranked then r else 0 end;
-        get diagnostics rows = row_count;
-        most := most - rows;
+        sought := case when not ranked then in_words
+                       when r = 0 then in_labels || ' and ' || in_name
+                       when r = 1 then in_labels || ' and not (' || in_name || ')'
+                       else in_words || ' and not (' || in_labels || ')' end;
+        last := case when after_id is not null and (not ranked or r = after_rank) then after_id else 'ffffffff-ffff-ffff-ffff-ffffffffffff' end;
+        met := 0;
+        for older in 0..1 loop
+            -- Newest first; then, behind them, by the trigrams, or where the actor reaches few and the words are common, one after the other.
+            source := case
+                when older = 0 and among is null then
+                    format('(select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 order by t.workflow_id desc limit %s) t where %s', newest, sought)
+                when older = 0 then
+                    format('(select * from unnest($3) a (id) where a.id < $11 order by a.id desc limit %s) a cross join lateral (select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = a.id offset 0) t where %s', newest, sought)
+                when among is not null and met > 0 then
+                    format('unnest($3) a (id) cross join lateral (select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = a.id offset 0) t where a.id < $11 and %s', sought)
+                else format('flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 and %s%s', sought, case when among is not null then ' and t.workflow_id = any ($3)' end)
+            end;
+            return query execute format('
+                select t.workflow_id, $13 from (select t.workflow_id from %s order by t.workflow_id desc offset 0) t join flowstone.workflows w on w.tenant_id = $1 and w.id = t.workflow_id
+                 where w.deleted_at is null%s order by t.workflow_id desc limit $12', source, conditions)
+                using tenant, patterns, among, of_status, of_visibility, of_category, of_tags, of_template, of_owner, of_team, last, most, case when ranked then r else 0 end;
+            get diagnostics met = row_count;
+            most := most - met;
+            exit when most <= 0 or older = 1;
+            if among is null then
+                execute 'select t.workflow_id from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $2 order by t.workflow_id desc offset $3 - 1 limit 1' into lowest using tenant, last, newest;
+            else
+                select a.id into lowest from unnest(among) a (id) where a.id < last order by a.id desc offset newest - 1 limit 1;
+            end if;
+            exit when lowest is null;
+            last := lowest;
+        end loop;
         exit when most <= 0;
     end loop;
 end $_$;
@@ -916,6 +940,8 @@ CREATE UNIQUE INDEX uq_data_keys_current ON flowstone.data_keys USING btree (ten
 CREATE UNIQUE INDEX uq_tenants_slug ON flowstone.tenants USING btree (slug);
 
 CREATE UNIQUE INDEX uq_workflows_import_key ON flowstone.workflows USING btree (tenant_id, import_key) WHERE (import_key IS NOT NULL);
+
+CREATE STATISTICS flowstone.st_workflow_references_values (mcv) ON kind, value FROM flowstone.workflow_references;
 
 ALTER TABLE ONLY flowstone.api_key_uses
     ADD CONSTRAINT fk_api_key_uses_api_keys FOREIGN KEY (tenant_id, key_id) REFERENCES flowstone.api_keys(tenant_id, id) ON DELETE CASCADE;

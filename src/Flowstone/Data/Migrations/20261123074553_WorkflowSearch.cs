@@ -20,19 +20,25 @@ namespace Flowstone.Data.Migrations
             end $$;
             """;
 
-        // "Contains" is not leakproof: see flowstone.find_errors. The policies that let it read are "owner" (TenantPolicies). Each rank is a statement of
-        // its own, planned for these words: rare ones come from the trigrams, common ones are soon met along the key.
+        // "Contains" is not leakproof: see flowstone.find_errors. The policies that let it read are "owner" (TenantPolicies). Behind a policy PostgreSQL does not
+        // know, either, how common a word is, so the newest are looked through first: what is common fills the page there, and what does not is rare
+        // enough for the trigrams. The workflow's own row is read last, for what is on the page (docs/benchmarks.md, workflows).
         const string FindWorkflowsFunction = """
             create function flowstone.find_workflows(tenant uuid, patterns text[], among uuid[], of_status text, of_visibility text, of_category text, of_tags text[],
                                                      of_template boolean, of_owner uuid, of_team uuid, ranked boolean, after_rank integer, after_id uuid, most integer)
             returns table (id uuid, rank integer)
             language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
             declare
+                newest constant integer := 1000;   -- of which a twentieth fills a page
                 in_name text;
                 in_labels text;
                 in_words text;
                 conditions text;
-                rows integer;
+                sought text;
+                source text;
+                last uuid;
+                lowest uuid;
+                met integer;
             begin
                 if (tenant = any (string_to_array(current_setting('flowstone.tenants', true), ',')::uuid[])) is not true then
                     raise insufficient_privilege using message = 'find_workflows: not a tenant of this transaction';
@@ -43,7 +49,6 @@ namespace Flowstone.Data.Migrations
                     return;
                 end if;
                 conditions := concat(
-                    case when among is not null then ' and t.workflow_id = any ($3)' end,
                     case when of_status is not null then ' and w.status = $4' end,
                     case when of_visibility is not null then ' and w.visibility = $5' end,
                     case when of_category is not null then ' and w.category = $6' end,
@@ -53,22 +58,45 @@ namespace Flowstone.Data.Migrations
                     case when of_team is not null then ' and w.team_id = $10' end);
                 for r in 0..2 loop
                     continue when r < case when ranked then coalesce(after_rank, 0) else 2 end;
-                    return query execute format(
-                        'select t.workflow_id, $13 from flowstone.workflow_texts t join flowstone.workflows w on w.tenant_id = t.tenant_id and w.id = t.workflow_id
-                          where t.tenant_id = $1 and w.tenant_id = $1 and w.deleted_at is null and %s %s %s order by t.workflow_id desc limit $12',
-                        case when not ranked then in_words
-                             when r = 0 then in_labels || ' and ' || in_name
-                             when r = 1 then in_labels || ' and not (' || in_name || ')'
-                             else in_words || ' and not (' || in_labels || ')' end,
-                        case when after_id is not null and (not ranked or r = after_rank) then 'and t.workflow_id < $11' end,
-                        conditions)
-                        using tenant, patterns, among, of_status, of_visibility, of_category, of_tags, of_template, of_owner, of_team, after_id, most, case when ranked then r else 0 end;
-                    get diagnostics rows = row_count;
-                    most := most - rows;
+                    sought := case when not ranked then in_words
+                                   when r = 0 then in_labels || ' and ' || in_name
+                                   when r = 1 then in_labels || ' and not (' || in_name || ')'
+                                   else in_words || ' and not (' || in_labels || ')' end;
+                    last := case when after_id is not null and (not ranked or r = after_rank) then after_id else 'ffffffff-ffff-ffff-ffff-ffffffffffff' end;
+                    met := 0;
+                    for older in 0..1 loop
+                        -- Newest first; then, behind them, by the trigrams, or where the actor reaches few and the words are common, one after the other.
+                        source := case
+                            when older = 0 and among is null then
+                                format('(select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 order by t.workflow_id desc limit %s) t where %s', newest, sought)
+                            when older = 0 then
+                                format('(select * from unnest($3) a (id) where a.id < $11 order by a.id desc limit %s) a cross join lateral (select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = a.id offset 0) t where %s', newest, sought)
+                            when among is not null and met > 0 then
+                                format('unnest($3) a (id) cross join lateral (select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = a.id offset 0) t where a.id < $11 and %s', sought)
+                            else format('flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 and %s%s', sought, case when among is not null then ' and t.workflow_id = any ($3)' end)
+                        end;
+                        return query execute format('
+                            select t.workflow_id, $13 from (select t.workflow_id from %s order by t.workflow_id desc offset 0) t join flowstone.workflows w on w.tenant_id = $1 and w.id = t.workflow_id
+                             where w.deleted_at is null%s order by t.workflow_id desc limit $12', source, conditions)
+                            using tenant, patterns, among, of_status, of_visibility, of_category, of_tags, of_template, of_owner, of_team, last, most, case when ranked then r else 0 end;
+                        get diagnostics met = row_count;
+                        most := most - met;
+                        exit when most <= 0 or older = 1;
+                        if among is null then
+                            execute 'select t.workflow_id from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $2 order by t.workflow_id desc offset $3 - 1 limit 1' into lowest using tenant, last, newest;
+                        else
+                            select a.id into lowest from unnest(among) a (id) where a.id < last order by a.id desc offset newest - 1 limit 1;
+                        end if;
+                        exit when lowest is null;
+                        last := lowest;
+                    end loop;
                     exit when most <= 0;
                 end loop;
             end $$;
             """;
+
+        // Most tags are no categories, and few node types are everywhere: without it a common tag is taken for a rare one.
+        const string ValuesByKind = "create statistics flowstone.st_workflow_references_values (mcv) on kind, value from flowstone.workflow_references;";
 
         protected override void Up(MigrationBuilder migrationBuilder)
         {
@@ -176,6 +204,7 @@ namespace Flowstone.Data.Migrations
 
             migrationBuilder.Sql(TrigramIndexes);
             migrationBuilder.Sql(FindWorkflowsFunction);
+            migrationBuilder.Sql(ValuesByKind);
         }
 
         // Forward only: a release is undone by restoring the backup taken before it.

@@ -1,5 +1,4 @@
 using Flowstone.Data;
-using Flowstone.Permissions;
 using static Flowstone.Data.Sql;
 
 namespace Flowstone.Workflows;
@@ -15,7 +14,7 @@ public sealed partial class WorkflowRepository
     public async Task<List<WorkflowUse>> UsageAsync(ReferenceKind kind, string value, Id<Workflow>? before, int limit, CancellationToken cancellationToken = default)
     {
         Text.Require("value", value, int.MaxValue);
-        var reach = await access.EachAsync(AccessLevel.View, "r.workflow_id", next: 6, cancellationToken);
+        var reach = await access.RowsAsync(next: 6, cancellationToken);
         return await database.SearchAsync($"""
             select w.id, w.name, r.node_ids from flowstone.workflow_references r join flowstone.workflows w on w.tenant_id = r.tenant_id and w.id = r.workflow_id
              where r.tenant_id = $1 and w.tenant_id = $1 and r.kind = $2 and r.value = $3 and r.workflow_id < coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff') and w.deleted_at is null{reach.Sql}
