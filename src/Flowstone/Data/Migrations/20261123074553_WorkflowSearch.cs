@@ -30,14 +30,15 @@ namespace Flowstone.Data.Migrations
             language plpgsql stable security definer set search_path = pg_catalog, pg_temp as $$
             declare
                 newest constant integer := 1000;   -- of which a twentieth fills a page
+                few constant integer := 10000;
                 in_name text;
                 in_labels text;
                 in_words text;
                 conditions text;
                 sought text;
-                source text;
+                ranks text;
+                page text;
                 last uuid;
-                lowest uuid;
                 met integer;
             begin
                 if (tenant = any (string_to_array(current_setting('flowstone.tenants', true), ',')::uuid[])) is not true then
@@ -56,41 +57,49 @@ namespace Flowstone.Data.Migrations
                     case when of_template is not null then ' and w.is_template = $8' end,
                     case when of_owner is not null then ' and w.owner_id = $9' end,
                     case when of_team is not null then ' and w.team_id = $10' end);
+
+                -- The actor reaches few: all that match are sorted. Where a twentieth of the newest do, each is looked at, else the trigrams tell.
+                if cardinality(among) <= few then
+                    execute format('select count(*) from (select a.id from unnest($3) a (id) order by a.id desc limit $4) a
+                                     cross join lateral (select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = a.id offset 0) t where %s', in_words)
+                       into met using tenant, patterns, among, newest / 4;
+                    ranks := case when ranked then format('case when %s then 0 when %s then 1 else 2 end', in_name, in_labels) else '0' end;
+                    page := case when met >= newest / 80
+                        then format('unnest($3) a (id) cross join lateral (select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = a.id offset 0) t where %s', in_words)
+                        else format('flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = any ($3) and %s', in_words) end;
+                    return query execute format('
+                        select t.workflow_id, t.rank from (select t.workflow_id, %s as rank from %s order by 2, 1 desc offset 0) t join flowstone.workflows w on w.tenant_id = $1 and w.id = t.workflow_id
+                         where w.deleted_at is null%s%s order by t.rank, t.workflow_id desc limit $11', ranks, page, conditions,
+                        case when after_id is not null then ' and (t.rank > $12 or (t.rank = $12 and t.workflow_id < $13))' end)
+                        using tenant, patterns, among, of_status, of_visibility, of_category, of_tags, of_template, of_owner, of_team, most, case when ranked then coalesce(after_rank, 0) else 0 end, after_id;
+                    return;
+                end if;
+
+                -- Rank by rank: what is common fills the page from the newest, and what does not is rare enough for the trigrams.
                 for r in 0..2 loop
                     continue when r < case when ranked then coalesce(after_rank, 0) else 2 end;
-                    sought := case when not ranked then in_words
-                                   when r = 0 then in_labels || ' and ' || in_name
-                                   when r = 1 then in_labels || ' and not (' || in_name || ')'
-                                   else in_words || ' and not (' || in_labels || ')' end;
+                    sought := concat(case when not ranked then in_words
+                                          when r = 0 then in_labels || ' and ' || in_name
+                                          when r = 1 then in_labels || ' and not (' || in_name || ')'
+                                          else in_words || ' and not (' || in_labels || ')' end,
+                                     case when among is not null then ' and t.workflow_id = any ($3)' end);
                     last := case when after_id is not null and (not ranked or r = after_rank) then after_id else 'ffffffff-ffff-ffff-ffff-ffffffffffff' end;
-                    met := 0;
                     for older in 0..1 loop
-                        -- Newest first; then, behind them, by the trigrams, or where the actor reaches few and the words are common, one after the other.
-                        source := case
-                            when older = 0 and among is null then
-                                format('(select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 order by t.workflow_id desc limit %s) t where %s', newest, sought)
-                            when older = 0 then
-                                format('(select * from unnest($3) a (id) where a.id < $11 order by a.id desc limit %s) a cross join lateral (select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = a.id offset 0) t where %s', newest, sought)
-                            when among is not null and met > 0 then
-                                format('unnest($3) a (id) cross join lateral (select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = a.id offset 0) t where a.id < $11 and %s', sought)
-                            else format('flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 and %s%s', sought, case when among is not null then ' and t.workflow_id = any ($3)' end)
-                        end;
+                        page := case when older = 0
+                            then format('(select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 order by t.workflow_id desc limit %s) t where %s', newest, sought)
+                            else format('flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 and %s', sought) end;
                         return query execute format('
-                            select t.workflow_id, $13 from (select t.workflow_id from %s order by t.workflow_id desc offset 0) t join flowstone.workflows w on w.tenant_id = $1 and w.id = t.workflow_id
-                             where w.deleted_at is null%s order by t.workflow_id desc limit $12', source, conditions)
+                            select t.workflow_id, $13 from (select t.workflow_id from %s order by 1 desc offset 0) t join flowstone.workflows w on w.tenant_id = $1 and w.id = t.workflow_id
+                             where w.deleted_at is null%s order by t.workflow_id desc limit $12', page, conditions)
                             using tenant, patterns, among, of_status, of_visibility, of_category, of_tags, of_template, of_owner, of_team, last, most, case when ranked then r else 0 end;
                         get diagnostics met = row_count;
                         most := most - met;
-                        exit when most <= 0 or older = 1;
-                        if among is null then
-                            execute 'select t.workflow_id from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $2 order by t.workflow_id desc offset $3 - 1 limit 1' into lowest using tenant, last, newest;
-                        else
-                            select a.id into lowest from unnest(among) a (id) where a.id < last order by a.id desc offset newest - 1 limit 1;
+                        if most <= 0 then
+                            return;
                         end if;
-                        exit when lowest is null;
-                        last := lowest;
+                        execute 'select t.workflow_id from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $2 order by t.workflow_id desc offset $3 - 1 limit 1' into last using tenant, last, newest;
+                        exit when last is null;
                     end loop;
-                    exit when most <= 0;
                 end loop;
             end $$;
             """;
