@@ -77,6 +77,7 @@ public static class FlowstoneServer
         api.MapSchedules();
         api.MapWorkflowLists();
         api.MapShares();
+        api.MapComments();
         api.MapCredentials();
         api.MapKeys();
         api.MapExecutions();

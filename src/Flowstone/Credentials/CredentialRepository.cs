@@ -172,7 +172,7 @@ public sealed partial class CredentialRepository
     public async Task<IReadOnlyDictionary<Id<Workflow>, string>> UsedByAsync(Id<Credential> id, CancellationToken cancellationToken = default)
     {
         await RequireToKnowAsync(id, cancellationToken);
-        var reach = await access.EachAsync(AccessLevel.View, "r.workflow_id", next: 3, cancellationToken);
+        var reach = await access.RowsAsync(next: 3, cancellationToken);
         return (await database.SearchAsync($"""
             select w.id, w.name from flowstone.workflow_references r join flowstone.workflows w on w.tenant_id = r.tenant_id and w.id = r.workflow_id
              where r.tenant_id = $1 and w.tenant_id = $1 and r.kind = 'CREDENTIAL' and r.value = $2 and w.deleted_at is null{reach.Sql}

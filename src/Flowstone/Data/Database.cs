@@ -21,11 +21,11 @@ sealed class Database(NpgsqlDataSource source, string role)
         """;
 
     /// <summary>
-    /// The same before a search, whose best plan hangs on what is asked for; what it finds is soon told, so nothing is worth compiling.
+    /// The same before a search, whose best plan hangs on what is asked for; what it finds is soon told, so nothing is worth compiling, nor other processes.
     /// </summary>
     public const string ForSearch = """
         select set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true),
-               set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true)
+               set_config('plan_cache_mode', 'force_custom_plan', true), set_config('jit', 'off', true), set_config('max_parallel_workers_per_gather', '0', true)
         """;
 
     public NpgsqlDataSource Source => source;

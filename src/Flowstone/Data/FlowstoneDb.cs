@@ -27,7 +27,7 @@ sealed class FlowstoneDb(DbContextOptions<FlowstoneDb> options, Id<Tenant> tenan
         // Every index is written in a mapping, with the query that it serves.
         conventions.Conventions.Remove<ForeignKeyIndexConvention>();
         conventions.DefaultTypeMapping<JsonElement>().HasColumnType("jsonb");
-        foreach (var rows in new[] { typeof(Tenant), typeof(User), typeof(Team), typeof(ApiKey), typeof(DataKey), typeof(Workflow), typeof(Execution), typeof(Credential), typeof(CredentialVersion), typeof(AuditEntry), typeof(Schedule) })
+        foreach (var rows in new[] { typeof(Tenant), typeof(User), typeof(Team), typeof(ApiKey), typeof(DataKey), typeof(Workflow), typeof(WorkflowComment), typeof(Execution), typeof(Credential), typeof(CredentialVersion), typeof(AuditEntry), typeof(Schedule) })
             conventions.Properties(typeof(Id<>).MakeGenericType(rows)).HaveConversion(typeof(IdConverter<>).MakeGenericType(rows));
         conventions.Properties<PayloadRef>().HaveConversion<PayloadRefConverter>();
     }

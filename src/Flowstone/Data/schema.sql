@@ -131,11 +131,17 @@ CREATE FUNCTION flowstone.find_workflows(tenant uuid, patterns text[], among uui
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
+    newest constant integer := 1000;   -- of which a twentieth fills a page
+    few constant integer := 10000;
     in_name text;
     in_labels text;
     in_words text;
     conditions text;
-    rows integer;
+    sought text;
+    ranks text;
+    page text;
+    last uuid;
+    met integer;
 begin
     if (tenant = any (string_to_array(current_setting('flowstone.tenants', true), ',')::uuid[])) is not true then
         raise insufficient_privilege using message = 'find_workflows: not a tenant of this transaction';
@@ -146,7 +152,6 @@ begin
         return;
     end if;
     conditions := concat(
-        case when among is not null then ' and t.workflow_id = any ($3)' end,
         case when of_status is not null then ' and w.status = $4' end,
         case when of_visibility is not null then ' and w.visibility = $5' end,
         case when of_category is not null then ' and w.category = $6' end,
@@ -154,21 +159,49 @@ begin
         case when of_template is not null then ' and w.is_template = $8' end,
         case when of_owner is not null then ' and w.owner_id = $9' end,
         case when of_team is not null then ' and w.team_id = $10' end);
+
+    -- The actor reaches few: all that match are sorted. Where a twentieth of the newest do, each is looked at, else the trigrams tell.
+    if cardinality(among) <= few then
+        execute format('select count(*) from (select a.id from unnest($3) a (id) order by a.id desc limit $4) a
+                         cross join lateral (select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = a.id offset 0) t where %s', in_words)
+           into met using tenant, patterns, among, newest / 4;
+        ranks := case when ranked then format('case when %s then 0 when %s then 1 else 2 end', in_name, in_labels) else '0' end;
+        page := case when met >= newest / 80
+            then format('unnest($3) a (id) cross join lateral (select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = a.id offset 0) t where %s', in_words)
+            else format('flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = any ($3) and %s', in_words) end;
+        return query execute format('
+            select t.workflow_id, t.rank from (select t.workflow_id, %s as rank from %s order by 2, 1 desc offset 0) t join flowstone.workflows w on w.tenant_id = $1 and w.id = t.workflow_id
+             where w.deleted_at is null%s%s order by t.rank, t.workflow_id desc limit $11', ranks, page, conditions,
+            case when after_id is not null then ' and (t.rank > $12 or (t.rank = $12 and t.workflow_id < $13))' end)
+            using tenant, patterns, among, of_status, of_visibility, of_category, of_tags, of_template, of_owner, of_team, most, case when ranked then coalesce(after_rank, 0) else 0 end, after_id;
+        return;
+    end if;
+
+    -- Rank by rank: what is common fills the page from the newest, and what does not is rare enough for the trigrams.
     for r in 0..2 loop
         continue when r < case when ranked then coalesce(after_rank, 0) else 2 end;
-        return query execute format(
-            'select t.workflow_id, $13 from flowstone.workflow_texts t join flowstone.workflows w on w.tenant_id = t.tenant_id and w.id = t.workflow_id
-              where t.tenant_id = $1 and w.tenant_id = $1 and w.deleted_at is null and %s %s %s order by t.workflow_id desc limit $12',
-            case when not ranked then in_words
-                 when r = 0 then in_labels || ' and ' || in_name
-                 when r = 1 then in_labels || ' and not (' || in_name || ')'
-                 else in_words || ' and not (' || in_labels || ')' end,
-            case when after_id is not null and (not ranked or r = after_rank) then 'and t.workflow_id < $11' end,
-            conditions)
-            using tenant, patterns, among, of_status, of_visibility, of_category, of_tags, of_template, of_owner, of_team, after_id, most, case when ranked then r else 0 end;
-        get diagnostics rows = row_count;
-        most := most - rows;
-        exit when most <= 0;
+        sought := concat(case when not ranked then in_words
+                              when r = 0 then in_labels || ' and ' || in_name
+                              when r = 1 then in_labels || ' and not (' || in_name || ')'
+                              else in_words || ' and not (' || in_labels || ')' end,
+                         case when among is not null then ' and t.workflow_id = any ($3)' end);
+        last := case when after_id is not null and (not ranked or r = after_rank) then after_id else 'ffffffff-ffff-ffff-ffff-ffffffffffff' end;
+        for older in 0..1 loop
+            page := case when older = 0
+                then format('(select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 order by t.workflow_id desc limit %s) t where %s', newest, sought)
+                else format('flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 and %s', sought) end;
+            return query execute format('
+                select t.workflow_id, $13 from (select t.workflow_id from %s order by 1 desc offset 0) t join flowstone.workflows w on w.tenant_id = $1 and w.id = t.workflow_id
+                 where w.deleted_at is null%s order by t.workflow_id desc limit $12', page, conditions)
+                using tenant, patterns, among, of_status, of_visibility, of_category, of_tags, of_template, of_owner, of_team, last, most, case when ranked then r else 0 end;
+            get diagnostics met = row_count;
+            most := most - met;
+            if most <= 0 then
+                return;
+            end if;
+            execute 'select t.workflow_id from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $2 order by t.workflow_id desc offset $3 - 1 limit 1' into last using tenant, last, newest;
+            exit when last is null;
+        end loop;
     end loop;
 end $_$;
 
@@ -479,6 +512,49 @@ ALTER TABLE ONLY flowstone.payloads ALTER COLUMN body SET STORAGE EXTERNAL;
 
 ALTER TABLE ONLY flowstone.payloads FORCE ROW LEVEL SECURITY;
 
+CREATE TABLE flowstone.schedule_firings (
+    tenant_id uuid NOT NULL,
+    schedule_id uuid NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    outcome character varying(24) NOT NULL,
+    reason character varying(500),
+    execution_id uuid,
+    due_times integer NOT NULL,
+    until timestamp with time zone,
+    at timestamp with time zone NOT NULL,
+    CONSTRAINT ck_schedule_firings_outcome CHECK (((outcome)::text = ANY ((ARRAY['FIRED'::character varying, 'MISSED'::character varying, 'SKIPPED'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY flowstone.schedule_firings FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.schedules (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    workflow_id uuid NOT NULL,
+    name character varying(255) NOT NULL,
+    cron character varying(200),
+    interval_seconds bigint,
+    time_zone character varying(64) NOT NULL,
+    jitter_seconds integer NOT NULL,
+    overlap character varying(24) NOT NULL,
+    missed character varying(24) NOT NULL,
+    missed_limit integer NOT NULL,
+    input jsonb,
+    active boolean NOT NULL,
+    starts_at timestamp with time zone NOT NULL,
+    ends_at timestamp with time zone,
+    next_due_at timestamp with time zone,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    fire_at timestamp with time zone,
+    last_execution_id uuid,
+    CONSTRAINT ck_schedules_kind CHECK (((cron IS NULL) <> (interval_seconds IS NULL))),
+    CONSTRAINT ck_schedules_missed CHECK (((missed)::text = ANY ((ARRAY['SKIP'::character varying, 'LATEST'::character varying, 'ALL'::character varying])::text[]))),
+    CONSTRAINT ck_schedules_overlap CHECK (((overlap)::text = ANY ((ARRAY['ALLOW'::character varying, 'SKIP'::character varying])::text[])))
+);
+
+ALTER TABLE ONLY flowstone.schedules FORCE ROW LEVEL SECURITY;
+
 CREATE TABLE flowstone.schema_migrations (
     "MigrationId" character varying(150) NOT NULL,
     "ProductVersion" character varying(32) NOT NULL
@@ -616,6 +692,25 @@ CREATE TABLE flowstone.users (
 );
 
 ALTER TABLE ONLY flowstone.users FORCE ROW LEVEL SECURITY;
+
+CREATE TABLE flowstone.workflow_comments (
+    tenant_id uuid NOT NULL,
+    id uuid NOT NULL,
+    workflow_id uuid NOT NULL,
+    node_id character varying(255),
+    parent_id uuid,
+    text character varying(10000) NOT NULL,
+    x double precision,
+    y double precision,
+    author_id uuid,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    resolved_at timestamp with time zone,
+    resolved_by uuid,
+    CONSTRAINT ck_workflow_comments_place CHECK (((x IS NULL) = (y IS NULL)))
+);
+
+ALTER TABLE ONLY flowstone.workflow_comments FORCE ROW LEVEL SECURITY;
 
 CREATE TABLE flowstone.workflow_publications (
     tenant_id uuid NOT NULL,
@@ -777,6 +872,12 @@ ALTER TABLE ONLY flowstone.node_executions
 ALTER TABLE ONLY flowstone.payloads
     ADD CONSTRAINT pk_payloads PRIMARY KEY (tenant_id, execution_id, hash);
 
+ALTER TABLE ONLY flowstone.schedule_firings
+    ADD CONSTRAINT pk_schedule_firings PRIMARY KEY (tenant_id, schedule_id, due_at);
+
+ALTER TABLE ONLY flowstone.schedules
+    ADD CONSTRAINT pk_schedules PRIMARY KEY (tenant_id, id);
+
 ALTER TABLE ONLY flowstone.team_members
     ADD CONSTRAINT pk_team_members PRIMARY KEY (tenant_id, team_id, user_id);
 
@@ -809,6 +910,9 @@ ALTER TABLE ONLY flowstone.user_tokens
 
 ALTER TABLE ONLY flowstone.users
     ADD CONSTRAINT pk_users PRIMARY KEY (tenant_id, id);
+
+ALTER TABLE ONLY flowstone.workflow_comments
+    ADD CONSTRAINT pk_workflow_comments PRIMARY KEY (tenant_id, workflow_id, id);
 
 ALTER TABLE ONLY flowstone.workflow_publications
     ADD CONSTRAINT pk_workflow_publications PRIMARY KEY (tenant_id, workflow_id, number);
@@ -873,6 +977,12 @@ CREATE INDEX ix_executions_unsuccessful_by_workflow ON ONLY flowstone.executions
 
 CREATE INDEX ix_payloads_by_object ON ONLY flowstone.payloads USING btree (tenant_id, object_key) WHERE (object_key IS NOT NULL);
 
+CREATE INDEX ix_schedule_firings_by_time ON flowstone.schedule_firings USING btree (tenant_id, at);
+
+CREATE INDEX ix_schedules_by_workflow ON flowstone.schedules USING btree (tenant_id, workflow_id, id);
+
+CREATE INDEX ix_schedules_due ON flowstone.schedules USING btree (fire_at) WHERE (fire_at IS NOT NULL);
+
 CREATE INDEX ix_team_members_by_user ON flowstone.team_members USING btree (tenant_id, user_id);
 
 CREATE INDEX ix_user_emails_by_user ON flowstone.user_emails USING btree (tenant_id, user_id);
@@ -884,6 +994,8 @@ CREATE INDEX ix_user_sessions_by_user ON flowstone.user_sessions USING btree (te
 CREATE UNIQUE INDEX ix_user_tokens_by_user ON flowstone.user_tokens USING btree (tenant_id, user_id, purpose);
 
 CREATE INDEX ix_users_by_text ON flowstone.users USING gin (tenant_id, ((((((email)::text || ' '::text) || (COALESCE(first_name, ''::character varying))::text) || ' '::text) || (COALESCE(last_name, ''::character varying))::text)) flowstone_extensions.gin_trgm_ops);
+
+CREATE INDEX ix_workflow_comments_answers ON flowstone.workflow_comments USING btree (tenant_id, workflow_id, parent_id) WHERE (parent_id IS NOT NULL);
 
 CREATE INDEX ix_workflow_references_by_workflow ON flowstone.workflow_references USING btree (tenant_id, workflow_id);
 
@@ -919,6 +1031,8 @@ CREATE UNIQUE INDEX uq_tenants_slug ON flowstone.tenants USING btree (slug);
 
 CREATE UNIQUE INDEX uq_workflows_import_key ON flowstone.workflows USING btree (tenant_id, import_key) WHERE ((import_key IS NOT NULL) AND (deleted_at IS NULL));
 
+CREATE STATISTICS flowstone.st_workflow_references_values (mcv) ON kind, value FROM flowstone.workflow_references;
+
 ALTER TABLE ONLY flowstone.api_key_uses
     ADD CONSTRAINT fk_api_key_uses_api_keys FOREIGN KEY (tenant_id, key_id) REFERENCES flowstone.api_keys(tenant_id, id) ON DELETE CASCADE;
 
@@ -952,6 +1066,12 @@ ALTER TABLE ONLY flowstone.data_keys
 ALTER TABLE flowstone.executions
     ADD CONSTRAINT fk_executions_workflow_versions FOREIGN KEY (tenant_id, workflow_id, workflow_version) REFERENCES flowstone.workflow_versions(tenant_id, workflow_id, number);
 
+ALTER TABLE ONLY flowstone.schedule_firings
+    ADD CONSTRAINT fk_schedule_firings_schedules FOREIGN KEY (tenant_id, schedule_id) REFERENCES flowstone.schedules(tenant_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.schedules
+    ADD CONSTRAINT fk_schedules_workflows FOREIGN KEY (tenant_id, workflow_id) REFERENCES flowstone.workflows(tenant_id, id) ON DELETE CASCADE;
+
 ALTER TABLE ONLY flowstone.team_members
     ADD CONSTRAINT fk_team_members_teams FOREIGN KEY (tenant_id, team_id) REFERENCES flowstone.teams(tenant_id, id) ON DELETE CASCADE;
 
@@ -978,6 +1098,12 @@ ALTER TABLE ONLY flowstone.user_tokens
 
 ALTER TABLE ONLY flowstone.users
     ADD CONSTRAINT fk_users_tenants FOREIGN KEY (tenant_id) REFERENCES flowstone.tenants(id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.workflow_comments
+    ADD CONSTRAINT fk_workflow_comments_workflow_comments FOREIGN KEY (tenant_id, workflow_id, parent_id) REFERENCES flowstone.workflow_comments(tenant_id, workflow_id, id) ON DELETE CASCADE;
+
+ALTER TABLE ONLY flowstone.workflow_comments
+    ADD CONSTRAINT fk_workflow_comments_workflows FOREIGN KEY (tenant_id, workflow_id) REFERENCES flowstone.workflows(tenant_id, id) ON DELETE CASCADE;
 
 ALTER TABLE ONLY flowstone.workflow_publications
     ADD CONSTRAINT fk_workflow_publications_workflows FOREIGN KEY (tenant_id, workflow_id) REFERENCES flowstone.workflows(tenant_id, id) ON DELETE CASCADE;
@@ -1054,6 +1180,10 @@ CREATE POLICY owner ON flowstone.workflows FOR SELECT TO flowstone_owner USING (
 
 ALTER TABLE flowstone.payloads ENABLE ROW LEVEL SECURITY;
 
+ALTER TABLE flowstone.schedule_firings ENABLE ROW LEVEL SECURITY;
+
+ALTER TABLE flowstone.schedules ENABLE ROW LEVEL SECURITY;
+
 CREATE POLICY sign_in ON flowstone.user_emails FOR SELECT TO flowstone_owner USING (true);
 
 CREATE POLICY sign_in ON flowstone.user_external_logins FOR SELECT TO flowstone_owner USING (true);
@@ -1098,6 +1228,10 @@ CREATE POLICY tenant ON flowstone.node_executions USING ((NULLIF(strpos(current_
 
 CREATE POLICY tenant ON flowstone.payloads USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
+CREATE POLICY tenant ON flowstone.schedule_firings USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
+CREATE POLICY tenant ON flowstone.schedules USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
 CREATE POLICY tenant ON flowstone.team_members USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.teams USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
@@ -1119,6 +1253,8 @@ CREATE POLICY tenant ON flowstone.user_sessions USING ((NULLIF(strpos(current_se
 CREATE POLICY tenant ON flowstone.user_tokens USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.users USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
+
+CREATE POLICY tenant ON flowstone.workflow_comments USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
 CREATE POLICY tenant ON flowstone.workflow_publications USING ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL)) WITH CHECK ((NULLIF(strpos(current_setting('flowstone.tenants'::text, true), (tenant_id)::text), 0) IS NOT NULL));
 
@@ -1154,9 +1290,13 @@ ALTER TABLE flowstone.users ENABLE ROW LEVEL SECURITY;
 
 CREATE POLICY worker ON flowstone.execution_queue FOR SELECT TO flowstone_worker USING (true);
 
+CREATE POLICY worker ON flowstone.schedules FOR SELECT TO flowstone_worker USING (true);
+
 CREATE POLICY worker ON flowstone.tenants FOR SELECT TO flowstone_worker USING (true);
 
 CREATE POLICY worker_claim ON flowstone.execution_queue FOR UPDATE TO flowstone_worker USING (true) WITH CHECK (true);
+
+ALTER TABLE flowstone.workflow_comments ENABLE ROW LEVEL SECURITY;
 
 ALTER TABLE flowstone.workflow_publications ENABLE ROW LEVEL SECURITY;
 
@@ -1242,6 +1382,10 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.node_executions TO flowston
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.payloads TO flowstone_app;
 
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.schedule_firings TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.schedules TO flowstone_app;
+
 GRANT SELECT ON TABLE flowstone.schema_migrations TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.team_members TO flowstone_app;
@@ -1265,6 +1409,8 @@ GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_sessions TO flowstone_
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.user_tokens TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.users TO flowstone_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.workflow_comments TO flowstone_app;
 
 GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE flowstone.workflow_publications TO flowstone_app;
 

@@ -8,9 +8,9 @@ namespace Flowstone.Permissions;
 sealed partial class AccessRule
 {
     /// <summary>A page of the workflows that the actor may know of: each way gives at most a page, along an index of its own. Null where there is none.</summary>
-    /// <param name="columns">Of <c>w</c>, with those that <paramref name="end"/> names.</param>
+    /// <param name="columns">Of <c>w</c>.</param>
     /// <param name="conditions">To be put behind others.</param>
-    /// <param name="end">Order and limit.</param>
+    /// <param name="end">Order, by id or last change, and limit.</param>
     /// <param name="next">The number of the next parameter of the statement.</param>
     public async ValueTask<(string Sql, NpgsqlParameter[] Parameters)?> PageAsync(string columns, string conditions, string end, int next, CancellationToken cancellationToken)
     {
@@ -20,19 +20,24 @@ sealed partial class AccessRule
         if (all)
             return ($"select {columns} from flowstone.workflows w where w.tenant_id = $1{conditions} {end}", []);
         var (user, now) = ($"${next}", $"${next + 1}");
+
+        // The ids first: what two ways lead to is told apart by it, and only what is on the page is read whole.
+        const string Place = "w.id, w.updated_at";
         return ($"""
-            select * from (
-                (select {columns} from flowstone.workflows w where w.tenant_id = $1 and w.owner_id = {user}{conditions} {end})
-                union
-                (select p.* from flowstone.team_members m cross join lateral (
-                    select {columns} from flowstone.workflows w where w.tenant_id = $1 and w.team_id = m.team_id and w.visibility <> 'PRIVATE'{conditions} {end}) p
-                  where m.tenant_id = $1 and m.user_id = {user})
-                union
-                (select {columns} from flowstone.workflow_shares s join flowstone.workflows w on w.tenant_id = s.tenant_id and w.id = s.workflow_id
-                  where s.tenant_id = $1 and w.tenant_id = $1 and s.user_id = {user} and coalesce(s.expires_at, 'infinity') > coalesce({now}, now()){conditions} {end})
-                union
-                (select {columns} from flowstone.workflows w where w.tenant_id = $1 and w.visibility = 'PUBLIC'{conditions} {end})) w
-             {end}
+            select {columns} from (
+                select * from (
+                    (select {Place} from flowstone.workflows w where w.tenant_id = $1 and w.owner_id = {user}{conditions} {end})
+                    union
+                    (select p.* from flowstone.team_members m cross join lateral (
+                        select {Place} from flowstone.workflows w where w.tenant_id = $1 and w.team_id = m.team_id and w.visibility <> 'PRIVATE'{conditions} {end}) p
+                      where m.tenant_id = $1 and m.user_id = {user})
+                    union
+                    (select {Place} from flowstone.workflow_shares s join flowstone.workflows w on w.tenant_id = s.tenant_id and w.id = s.workflow_id
+                      where s.tenant_id = $1 and w.tenant_id = $1 and s.user_id = {user} and coalesce(s.expires_at, 'infinity') > coalesce({now}, now()){conditions} {end})
+                    union
+                    (select {Place} from flowstone.workflows w where w.tenant_id = $1 and w.visibility = 'PUBLIC'{conditions} {end})) w
+                 {end}) p
+              join flowstone.workflows w on w.id = p.id where w.tenant_id = $1 {end}
             """, [P(actor.UserId), P(ExecutionRepository.DatabaseNow(clock))]);
     }
 
@@ -43,17 +48,22 @@ sealed partial class AccessRule
         {
             (_, AccessLevel.None) => null,
             (true, _) => ("null", []),
-            _ => ($"array(select a.id from ({Ways("$1", $"${next}", $"${next + 1}")}) a)", [P(actor.UserId), P(ExecutionRepository.DatabaseNow(clock))]),
+            _ => ($"array(select distinct a.id from ({Ways("$1", $"${next}", $"${next + 1}")}) a)", [P(actor.UserId), P(ExecutionRepository.DatabaseNow(clock))]),
         };
 
-    /// <summary>As <see cref="FilterAsync"/>, but asks for each row, by key: for a list that finds few rows among the many that the actor may reach.</summary>
-    /// <inheritdoc cref="FilterAsync" path="/param"/>
-    public async ValueTask<(string Sql, NpgsqlParameter[] Parameters)> EachAsync(AccessLevel needed, string column, int next, CancellationToken cancellationToken)
-        => await LimitAsync(cancellationToken) switch
-        {
-            (_, var limit) when limit < needed => (" and false", []),
-            (true, _) => ("", []),
-            _ => ($" and (select true from ({Ways("$1", $"${next}", $"${next + 1}")}) a where a.id = {column} and a.level >= {(int)needed} limit 1)",
-                [P(actor.UserId), P(ExecutionRepository.DatabaseNow(clock))]),
-        };
+    /// <summary>A condition on rows of workflows, <c>w</c>, that are read anyhow: whether the actor may know of each. For a list that comes by another index than the ways.</summary>
+    /// <param name="next">The number of the next parameter of the statement.</param>
+    public async ValueTask<(string Sql, NpgsqlParameter[] Parameters)> RowsAsync(int next, CancellationToken cancellationToken)
+    {
+        var (all, limit) = await LimitAsync(cancellationToken);
+        if (all || limit == AccessLevel.None)
+            return (all && limit > AccessLevel.None ? "" : " and false", []);
+        var (user, now) = ($"${next}", $"${next + 1}");
+        return ($"""
+             and (w.owner_id = {user} or w.visibility = 'PUBLIC'
+                  or (w.visibility <> 'PRIVATE' and w.team_id in (select m.team_id from flowstone.team_members m where m.tenant_id = $1 and m.user_id = {user}))
+                  or w.id in (select s.workflow_id from flowstone.workflow_shares s
+                               where s.tenant_id = $1 and s.user_id = {user} and coalesce(s.expires_at, 'infinity') > coalesce({now}, now())))
+            """, [P(actor.UserId), P(ExecutionRepository.DatabaseNow(clock))]);
+    }
 }

@@ -23,6 +23,7 @@ public sealed class TenantScope
         Teams = new TeamRepository(database, access, clock);
         Workflows = new WorkflowRepository(database, access, clock);
         Shares = new WorkflowShareRepository(database, access, clock);
+        Comments = new WorkflowCommentRepository(database, access, clock);
         Credentials = new CredentialRepository(database, access, secrets, clock);
         CredentialShares = new CredentialShareRepository(database, access, clock);
         Schedules = new ScheduleRepository(database, access, clock);
@@ -49,6 +50,9 @@ public sealed class TenantScope
 
     /// <summary>With whom workflows are shared.</summary>
     public WorkflowShareRepository Shares { get; }
+
+    /// <summary>What is said of workflows and their nodes.</summary>
+    public WorkflowCommentRepository Comments { get; }
 
     public CredentialRepository Credentials { get; }
 

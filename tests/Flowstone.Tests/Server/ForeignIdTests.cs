@@ -48,7 +48,7 @@ public sealed class ForeignIdTests(TestServer server)
     }
 
     /// <summary>Texts for the places in paths and bodies.</summary>
-    sealed record Things(string User, string Team, string Workflow, string Execution, string Payload, string Session, string Key, string Credential, string Trash, string Schedule)
+    sealed record Things(string User, string Team, string Workflow, string Execution, string Payload, string Session, string Key, string Credential, string Trash, string Schedule, string Comment)
     {
         public static async Task<Things> MakeAsync(TestClient owner)
         {
@@ -66,15 +66,16 @@ public sealed class ForeignIdTests(TestServer server)
             var key = (await scope.ApiKeys.CreateAsync(user.Id, new() { Name = "Key", Scopes = [ApiScope.Read] })).Stored;
             var credential = await scope.Credentials.CreateAsync(new() { Name = "Key", Type = CredentialType.ApiKey, Secret = JsonElement.Parse("""{"apiKey":"k"}""") });
             await scope.CredentialShares.SetAsync(credential.Id, user.Id, [CredentialRight.Read]);
+            var comment = await scope.Comments.CreateAsync(workflow.Id, new() { Text = "Why?" });
             var trash = await owner.Tenant.CreateWorkflowAsync();
             await scope.Workflows.DeleteAsync(trash.Id);
             var schedule = await scope.Schedules.CreateAsync(workflow.Id, new() { Name = "Yearly", Cron = "0 0 1 1 *" });
-            return new($"{user.Id}", $"{team.Id}", $"{workflow.Id}", $"{execution.Id}", $"{execution.Input}", $"{session}", $"{key.Id}", $"{credential.Id}", $"{trash.Id}", $"{schedule.Id}");
+            return new($"{user.Id}", $"{team.Id}", $"{workflow.Id}", $"{execution.Id}", $"{execution.Input}", $"{session}", $"{key.Id}", $"{credential.Id}", $"{trash.Id}", $"{schedule.Id}", $"{comment.Id}");
         }
 
         /// <summary>Ids of the same kinds that nobody has.</summary>
         public Things Never(TimeProvider clock)
-            => new($"{Id<User>.New(clock)}", $"{Id<Team>.New(clock)}", $"{Id<Workflow>.New(clock)}", $"{Id<Execution>.New(clock)}", $"{Payload[..^8]}00000000", $"{Id<Session>.New(clock)}", $"{Id<ApiKey>.New(clock)}", $"{Id<Credential>.New(clock)}", $"{Id<Workflow>.New(clock)}", $"{Id<Schedule>.New(clock)}");
+            => new($"{Id<User>.New(clock)}", $"{Id<Team>.New(clock)}", $"{Id<Workflow>.New(clock)}", $"{Id<Execution>.New(clock)}", $"{Payload[..^8]}00000000", $"{Id<Session>.New(clock)}", $"{Id<ApiKey>.New(clock)}", $"{Id<Credential>.New(clock)}", $"{Id<Workflow>.New(clock)}", $"{Id<Schedule>.New(clock)}", $"{Id<WorkflowComment>.New(clock)}");
 
         public string Fill(string path)
         {
@@ -91,7 +92,7 @@ public sealed class ForeignIdTests(TestServer server)
                 "schedules" => Schedule,
                 var unknown => throw new InvalidOperationException($"Say here what id /{unknown} takes."),
             };
-            var filled = path.Replace("{id}", id, StringComparison.Ordinal).Replace("{userId}", User, StringComparison.Ordinal).Replace("{number}", "1", StringComparison.Ordinal)
+            var filled = path.Replace("{id}", id, StringComparison.Ordinal).Replace("{userId}", User, StringComparison.Ordinal).Replace("{commentId}", Comment, StringComparison.Ordinal).Replace("{number}", "1", StringComparison.Ordinal)
                 .Replace("{name}", Payload, StringComparison.Ordinal);
             return path.StartsWith("/api/v1/api-keys/", StringComparison.Ordinal) ? $"{filled}?userId={User}" : filled;
         }
@@ -108,6 +109,7 @@ public sealed class ForeignIdTests(TestServer server)
             "{userId}" when path.Contains("members", StringComparison.Ordinal) => new { role = "MEMBER" },
             "{userId}" when path.Contains("credentials", StringComparison.Ordinal) => new { rights = new[] { "USE" } },
             "{userId}" => new { level = "READ" },
+            "comments" => new { text = "Because." },
             "secret" => new { secret = new { apiKey = "another" } },
             "schedules" => new { name = "Yearly", cron = "0 0 1 1 *" },
             "{id}" when path.Contains("schedules", StringComparison.Ordinal) => new { name = "Yearly", cron = "0 0 1 1 *" },
@@ -117,6 +119,6 @@ public sealed class ForeignIdTests(TestServer server)
 
         /// <summary>The body without what was asked for.</summary>
         public string Hide(string body)
-            => new[] { User, Team, Workflow, Execution, Payload, Session, Key, Credential, Trash, Schedule }.Aggregate(body, (text, id) => text.Replace(id, "it", StringComparison.Ordinal));
+            => new[] { User, Team, Workflow, Execution, Payload, Session, Key, Credential, Trash, Schedule, Comment }.Aggregate(body, (text, id) => text.Replace(id, "it", StringComparison.Ordinal));
     }
 }

@@ -188,6 +188,7 @@ public sealed class TenantIsolationTests(TestDatabase shared) : IAsyncLifetime
 
         await tenant.Scope.ApiKeys.CreateAsync(user.Id, new() { Name = "Key", Scopes = [ApiScope.Read] });
 
+        await tenant.Scope.Comments.CreateAsync(claimed.Execution.WorkflowId, new() { Text = "Why?" });
         var credential = await tenant.Scope.Credentials.CreateAsync(new() { Name = "Key", Type = CredentialType.Custom, Secret = TestTenant.Definition() });
         await tenant.Scope.CredentialShares.SetAsync(credential.Id, user.Id, [CredentialRight.Use]);
         var schedule = await tenant.Scope.Schedules.CreateAsync(claimed.Execution.WorkflowId, new() { Name = "Yearly", Cron = "0 0 1 1 *" });

@@ -1889,6 +1889,76 @@ namespace Flowstone.Data.Migrations
                         });
                 });
 
+            modelBuilder.Entity("Flowstone.Workflows.WorkflowComment", b =>
+                {
+                    b.Property<Guid>("TenantId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("tenant_id");
+
+                    b.Property<Guid>("WorkflowId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("workflow_id");
+
+                    b.Property<Guid>("Id")
+                        .HasColumnType("uuid")
+                        .HasColumnName("id");
+
+                    b.Property<Guid?>("AuthorId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("author_id");
+
+                    b.Property<DateTimeOffset>("CreatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("created_at");
+
+                    b.Property<string>("NodeId")
+                        .HasMaxLength(255)
+                        .HasColumnType("character varying(255)")
+                        .HasColumnName("node_id");
+
+                    b.Property<Guid?>("ParentId")
+                        .HasColumnType("uuid")
+                        .HasColumnName("parent_id");
+
+                    b.Property<DateTimeOffset?>("ResolvedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("resolved_at");
+
+                    b.Property<Guid?>("ResolvedBy")
+                        .HasColumnType("uuid")
+                        .HasColumnName("resolved_by");
+
+                    b.Property<string>("Text")
+                        .IsRequired()
+                        .HasMaxLength(10000)
+                        .HasColumnType("character varying(10000)")
+                        .HasColumnName("text");
+
+                    b.Property<DateTimeOffset>("UpdatedAt")
+                        .HasColumnType("timestamp with time zone")
+                        .HasColumnName("updated_at");
+
+                    b.Property<double?>("X")
+                        .HasColumnType("double precision")
+                        .HasColumnName("x");
+
+                    b.Property<double?>("Y")
+                        .HasColumnType("double precision")
+                        .HasColumnName("y");
+
+                    b.HasKey("TenantId", "WorkflowId", "Id")
+                        .HasName("pk_workflow_comments");
+
+                    b.HasIndex("TenantId", "WorkflowId", "ParentId")
+                        .HasDatabaseName("ix_workflow_comments_answers")
+                        .HasFilter("parent_id is not null");
+
+                    b.ToTable("workflow_comments", "flowstone", t =>
+                        {
+                            t.HasCheckConstraint("ck_workflow_comments_place", "(x is null) = (y is null)");
+                        });
+                });
+
             modelBuilder.Entity("Flowstone.Workflows.WorkflowPublication", b =>
                 {
                     b.Property<Guid>("TenantId")
@@ -2277,6 +2347,22 @@ namespace Flowstone.Data.Migrations
                         .HasForeignKey("TenantId", "TeamId")
                         .OnDelete(DeleteBehavior.NoAction)
                         .HasConstraintName("fk_workflows_teams");
+                });
+
+            modelBuilder.Entity("Flowstone.Workflows.WorkflowComment", b =>
+                {
+                    b.HasOne("Flowstone.Workflows.Workflow", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "WorkflowId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .IsRequired()
+                        .HasConstraintName("fk_workflow_comments_workflows");
+
+                    b.HasOne("Flowstone.Workflows.WorkflowComment", null)
+                        .WithMany()
+                        .HasForeignKey("TenantId", "WorkflowId", "ParentId")
+                        .OnDelete(DeleteBehavior.Cascade)
+                        .HasConstraintName("fk_workflow_comments_workflow_comments");
                 });
 
             modelBuilder.Entity("Flowstone.Workflows.WorkflowPublication", b =>

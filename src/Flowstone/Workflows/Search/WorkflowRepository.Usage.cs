@@ -1,5 +1,4 @@
 using Flowstone.Data;
-using Flowstone.Permissions;
 using static Flowstone.Data.Sql;
 
 namespace Flowstone.Workflows;
@@ -15,10 +14,13 @@ public sealed partial class WorkflowRepository
     public async Task<List<WorkflowUse>> UsageAsync(ReferenceKind kind, string value, Id<Workflow>? before, int limit, CancellationToken cancellationToken = default)
     {
         Text.Require("value", value, int.MaxValue);
-        var reach = await access.EachAsync(AccessLevel.View, "r.workflow_id", next: 6, cancellationToken);
+        var reach = await access.RowsAsync(next: 6, cancellationToken);
+
+        // From the references, also where nearly all workflows have one: they come in order, and the page is soon full.
         return await database.SearchAsync($"""
-            select w.id, w.name, r.node_ids from flowstone.workflow_references r join flowstone.workflows w on w.tenant_id = r.tenant_id and w.id = r.workflow_id
-             where r.tenant_id = $1 and w.tenant_id = $1 and r.kind = $2 and r.value = $3 and r.workflow_id < coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff') and w.deleted_at is null{reach.Sql}
+            select w.id, w.name, r.node_ids from flowstone.workflow_references r cross join lateral (
+                   select w.id, w.name from flowstone.workflows w where w.tenant_id = $1 and w.id = r.workflow_id and w.deleted_at is null{reach.Sql} offset 0) w
+             where r.tenant_id = $1 and r.kind = $2 and r.value = $3 and r.workflow_id < coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
              order by r.workflow_id desc limit $5
             """, [P(EnumText<ReferenceKind>.Of(kind)), P(WorkflowReference.Key(kind == ReferenceKind.Url ? Urls.Sought(value) : value)), P(before), P(limit), .. reach.Parameters],
             row => new WorkflowUse(new(row.GetGuid(0)), row.GetString(1), row.GetFieldValue<string[]>(2)), cancellationToken);
