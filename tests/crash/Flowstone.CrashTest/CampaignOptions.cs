@@ -19,14 +19,15 @@ enum Sabotage
 
 sealed record CampaignOptions
 {
-    public const string Usage = "crash-test [POINTS] [--workers N] [--seed N] | crash-test --fencing [RUNS] [--seed N] | crash-test --rotation [VALUES] | crash-test --editors [SAVES] [--seed N]";
+    public const string Usage = "crash-test [POINTS] [--workers N] [--seed N] | crash-test --fencing [RUNS] [--seed N] | crash-test --rotation [VALUES] | crash-test --editors [SAVES] [--seed N] | crash-test --schedules [SCHEDULES] [--seed N]";
 
-    /// <summary>How many kills; with <see cref="Fencing"/>, how many runs; with <see cref="Rotation"/>, how many values; with <see cref="Editors"/>, how many saves.</summary>
+    /// <summary>How many kills; with <see cref="Fencing"/>, how many runs; with <see cref="Rotation"/>, how many values; with <see cref="Editors"/>, how many saves; with <see cref="Schedules"/>, how many schedules.</summary>
     public int Count { get; init; }
 
     public bool Fencing { get; init; }
     public bool Rotation { get; init; }
     public bool Editors { get; init; }
+    public bool Schedules { get; init; }
     public Sabotage Break { get; init; }
     public int Workers { get; init; } = 4;
     public int Seed { get; init; } = 1;
@@ -49,6 +50,9 @@ sealed record CampaignOptions
                     break;
                 case "--editors":
                     options = options with { Editors = true, Count = 2_000 };
+                    break;
+                case "--schedules":
+                    options = options with { Schedules = true, Count = 2_000 };
                     break;
                 case "--break" when i + 1 < args.Length && Enum.TryParse<Sabotage>(args[++i], ignoreCase: true, out var guard):
                     options = options with { Break = guard };

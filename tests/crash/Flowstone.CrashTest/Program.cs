@@ -1,8 +1,10 @@
 using Flowstone.CrashTest;
 
-// crash-test [POINTS] | crash-test --fencing [RUNS] | crash-test --rotation [VALUES] | crash-test --editors [SAVES] | crash-test worker (started by the first two)
+// crash-test [POINTS] | crash-test --fencing [RUNS] | crash-test --rotation [VALUES] | crash-test --editors [SAVES] | crash-test --schedules [SCHEDULES] | crash-test worker, crash-test scheduler DATABASE SKEW (started by these)
 if (args is ["worker", ..])
     return await WorkerMain.RunAsync();
+if (args is ["scheduler", var database, var skew])
+    return await SchedulerMain.RunAsync(database, skew);
 var options = CampaignOptions.Parse(args);
 if (options is null)
 {
@@ -17,7 +19,7 @@ Console.CancelKeyPress += (_, key) =>
 };
 try
 {
-    return await (options.Editors ? new EditorsCampaign(options).RunAsync(stop.Token) : options.Rotation ? new RotationCampaign(options).RunAsync(stop.Token) : options.Fencing ? new FencingCampaign(options).RunAsync(stop.Token) : new Campaign(options).RunAsync(stop.Token)) ? 0 : 1;
+    return await (options.Schedules ? new SchedulesCampaign(options).RunAsync(stop.Token) : options.Editors ? new EditorsCampaign(options).RunAsync(stop.Token) : options.Rotation ? new RotationCampaign(options).RunAsync(stop.Token) : options.Fencing ? new FencingCampaign(options).RunAsync(stop.Token) : new Campaign(options).RunAsync(stop.Token)) ? 0 : 1;
 }
 catch (OperationCanceledException) when (stop.IsCancellationRequested)
 {

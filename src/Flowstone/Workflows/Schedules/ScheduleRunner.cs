@@ -73,9 +73,9 @@ public sealed class ScheduleRunner
     /// <summary>How long the first due time has been waiting that nobody has fired; zero if none is due.</summary>
     public async Task<TimeSpan> LagAsync(CancellationToken cancellationToken = default)
     {
-        const string Lag = "select coalesce(max(coalesce($1, now()) - fire_at), interval '0') from (select fire_at from flowstone.schedules where fire_at <= coalesce($1, now()) order by fire_at limit 1) first";
+        const string Lag = "select tenant_id, coalesce($1, now()) - fire_at from flowstone.schedules where fire_at <= coalesce($1, now()) order by fire_at limit 1";
         var lag = TimeSpan.Zero;
-        await worker.TransactAsync(tenants: null, [new(Lag, Now)], row => lag = row.GetFieldValue<TimeSpan>(0), cancellationToken);
+        await worker.TransactAsync(tenants: null, [new(Lag, Now)], row => lag = row.GetFieldValue<TimeSpan>(1), cancellationToken);
         return lag;
     }
 
