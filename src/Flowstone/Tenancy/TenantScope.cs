@@ -27,7 +27,7 @@ public sealed class TenantScope
         Credentials = new CredentialRepository(database, access, secrets, clock);
         CredentialShares = new CredentialShareRepository(database, access, clock);
         Schedules = new ScheduleRepository(database, access, clock);
-        Transfer = new WorkflowTransfer(database, access, Workflows, Shares, Credentials, clock);
+        Transfer = new WorkflowTransfer(database, access, Workflows, Shares, Schedules, Credentials, clock);
         Keys = new TenantKeys(TenantId, access, rotation);
         Executions = new ExecutionRepository(database, access, clock, nodes, payloads, writes, lanes);
         Queue = new QueueControl(database, access, clock, lanes);

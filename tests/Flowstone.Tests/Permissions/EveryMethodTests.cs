@@ -46,6 +46,7 @@ public sealed class EveryMethodTests(TestDatabase database)
         ["Workflows.ListIssuesAsync"] = "its graph has none",
         ["Credentials.UsedByAsync"] = "no workflow names it",
         ["Credentials.DeactivateExpiredAsync"] = "none has expired",
+        ["Schedules.ListFiringsAsync"] = "it was not due yet",
         ["Keys.CloseAsync"] = "none is retired",
     };
 
@@ -216,7 +217,7 @@ public sealed class EveryMethodTests(TestDatabase database)
                 ("nodeId", _) => "n0",
                 ("key", _) => DedupKey,
                 ("email", _) => Owner.Email,
-                ("limit" or "maximum", _) => 5,
+                ("limit" or "maximum" or "count", _) => 5,
                 (_, nameof(String)) => parameter.HasDefaultValue ? parameter.DefaultValue : "text",
                 _ when parameter.HasDefaultValue => parameter.DefaultValue,
                 _ when type.IsEnum => Enum.GetValues(type).GetValue(0),

@@ -28,7 +28,7 @@ static class SchedulerMain
         var (clock, simulated) = (new SkewedClock(TimeSpan.FromSeconds(double.Parse(skewSeconds, CultureInfo.InvariantCulture))), new SimulatedClock());
         await using var source = NpgsqlDataSource.Create($"{database};Maximum Pool Size=4;Timeout=5;Command Timeout=20");
         await using var store = new FlowstoneStore(source, clock);
-        var runner = new ScheduleRunner(store.App, new Database(source, TenantPolicies.WorkerRole), store.Tenants, id => store.Tenant(id, Actor.System("schedule")).Executions, clock, simulated);
+        var runner = new ScheduleRunner(store.App, new Database(source, TenantPolicies.WorkerRole), store.Tenants, id => store.Tenant(id, Actor.System("schedule")).Executions, clock, simulated) { Grace = TimeSpan.FromHours(2) };   // time goes by in steps
         while (true)
         {
             var pause = TimeSpan.Zero;

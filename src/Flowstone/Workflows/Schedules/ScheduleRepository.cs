@@ -24,13 +24,23 @@ public sealed class ScheduleRepository
         await access.RequireAsync(AccessLevel.Write, workflow, cancellationToken);
         var (now, id) = (await NowAsync(cancellationToken), Id<Schedule>.New(clock));
         var schedule = Made(id, workflow, request, now, now);
+        var (sql, parameters) = Insert(schedule);
+        return await database.ExecuteAsync(sql, parameters, cancellationToken) > 0 ? schedule : throw new NotFoundException("Workflow", workflow);
+    }
+
+    /// <summary>For an import: the statement that stores it with its workflow.</summary>
+    /// <exception cref="InvalidInputException">Expression, zone or a number are wrong.</exception>
+    internal (string Sql, Npgsql.NpgsqlParameter[] Parameters) Insert(Id<Workflow> workflow, NewSchedule request, DateTimeOffset now) => Insert(Made(Id<Schedule>.New(clock), workflow, request, now, now));
+
+    static (string Sql, Npgsql.NpgsqlParameter[] Parameters) Insert(Schedule schedule)
+    {
         const string Insert = """
             insert into flowstone.schedules (tenant_id, id, workflow_id, name, cron, interval_seconds, time_zone, jitter_seconds, overlap, missed, missed_limit, input, active,
                    starts_at, ends_at, next_due_at, fire_at, created_at, updated_at)
             select $1, $2, w.id, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $18 from flowstone.workflows w
              where w.tenant_id = $1 and w.id = $3 and w.deleted_at is null
             """;
-        return await database.ExecuteAsync(Insert, [P(id), P(workflow), .. Columns(schedule), P(now)], cancellationToken) > 0 ? schedule : throw new NotFoundException("Workflow", workflow);
+        return (Insert, [P(schedule.Id), P(schedule.WorkflowId), .. Columns(schedule), P(schedule.UpdatedAt)]);
     }
 
     /// <summary>Puts a schedule in another's place; its ledger stays. The next due time is the first one from now.</summary>

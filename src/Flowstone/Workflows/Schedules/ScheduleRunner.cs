@@ -20,8 +20,8 @@ public sealed record ScheduleRun(int Fired, int Missed, int Skipped, DateTimeOff
 /// </summary>
 public sealed class ScheduleRunner
 {
-    /// <summary>Fired no later than this, a due time was not missed.</summary>
-    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(60);
+    /// <summary>Fired no later than this, a due time was not missed. 60 s, but in a simulation.</summary>
+    internal TimeSpan Grace { get; init; } = TimeSpan.FromSeconds(60);
 
     /// <summary>Due times of a schedule that are looked at in one go. Of those that are not fired, the ledger has so many entries; older ones share one.</summary>
     const int DueTimesAtOnce = 10_000, MostEntries = 1_000;
@@ -203,7 +203,7 @@ public sealed class ScheduleRunner
 
     /// <summary>Decides what becomes of a schedule's due times.</summary>
     /// <returns>The next one.</returns>
-    static DateTimeOffset? Plan(Locked one, List<Entry> entries)
+    DateTimeOffset? Plan(Locked one, List<Entry> entries)
     {
         var (schedule, times) = (one.Schedule, DueTimes.Of(one.Schedule));
         var due = new List<DateTimeOffset>();

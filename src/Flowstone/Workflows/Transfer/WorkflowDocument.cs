@@ -33,6 +33,7 @@ sealed class WorkflowDocument
 
     public required IReadOnlyList<DocumentVersion> Versions { get; init; }
     public IReadOnlyList<DocumentShare> Shares { get; init; } = [];
+    public IReadOnlyList<NewSchedule> Schedules { get; init; } = [];
     public IReadOnlyList<DocumentCredential> Credentials { get; init; } = [];
 
     /// <exception cref="InvalidInputException">It is no such document, of a newer format, or damaged.</exception>
@@ -146,10 +147,11 @@ sealed class WorkflowDocument
         var credentials = Items(document, "credentials", errors, optional: true).Select(credential => new DocumentCredential(
             errors.ExpectText($"{credential.Path}.id", credential.Item.Find("id"), 1, 64) ?? "", errors.ExpectText($"{credential.Path}.name", credential.Item.Find("name"), 1, 255) ?? "",
             errors.ExpectText($"{credential.Path}.type", credential.Item.Find("type"), 1, 64) ?? "")).ToList();
+        var schedules = Items(document, "schedules", errors, optional: true).Select(schedule => ReadSchedule(schedule.Path, schedule.Item, errors)).OfType<NewSchedule>().ToList();
         errors.ThrowIfAny();
         if (document.FindText("checksum") is not { } checksum || checksum != Checksum(document))
             throw new InvalidInputException("checksum", "does not fit what is in the file: it was changed or damaged.");
-        return new() { Versions = versions, Shares = shares, Credentials = credentials };
+        return new() { Versions = versions, Shares = shares, Schedules = schedules, Credentials = credentials };
     }
 
     static DefinitionColumns ReadDefinition(string path, JsonElement version)
@@ -180,6 +182,19 @@ sealed class WorkflowDocument
             return time.ToUniversalTime();
         errors.Add(path, "must be a time, such as 2027-01-31T00:00:00Z.");
         return null;
+    }
+
+    static NewSchedule? ReadSchedule(string path, JsonElement schedule, FieldErrors errors)
+    {
+        try
+        {
+            return schedule.Deserialize<NewSchedule>(FlowstoneJson.Options);
+        }
+        catch (JsonException error)
+        {
+            errors.Add($"{path}{error.Path?[1..]}", "is not what a schedule has there.");
+            return null;
+        }
     }
 
     static ShareLevel ReadLevel(string path, JsonElement share, FieldErrors errors)

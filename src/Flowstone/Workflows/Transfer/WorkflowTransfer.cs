@@ -20,6 +20,8 @@ public sealed class WorkflowTransfer
     /// <summary>Of a document that is imported.</summary>
     public const int MaxBytes = 64 * 1024 * 1024;
 
+    const int MostSchedules = 1_000;
+
     // Of definitions, fetched at a time.
     const int VersionsAtOnce = 10;
 
@@ -27,11 +29,12 @@ public sealed class WorkflowTransfer
     readonly AccessRule access;
     readonly WorkflowRepository workflows;
     readonly WorkflowShareRepository shares;
+    readonly ScheduleRepository schedules;
     readonly CredentialRepository credentials;
     readonly TimeProvider clock;
 
-    internal WorkflowTransfer(TenantDatabase database, AccessRule access, WorkflowRepository workflows, WorkflowShareRepository shares, CredentialRepository credentials, TimeProvider clock)
-        => (this.database, this.access, this.workflows, this.shares, this.credentials, this.clock) = (database, access, workflows, shares, credentials, clock);
+    internal WorkflowTransfer(TenantDatabase database, AccessRule access, WorkflowRepository workflows, WorkflowShareRepository shares, ScheduleRepository schedules, CredentialRepository credentials, TimeProvider clock)
+        => (this.database, this.access, this.workflows, this.shares, this.schedules, this.credentials, this.clock) = (database, access, workflows, shares, schedules, credentials, clock);
 
     /// <summary>Makes a workflow of one's own with the newest definition of another: a private draft. Nothing else is copied: no versions, shares, team, schedules or webhooks.</summary>
     /// <param name="name">Null is the other's with " (Copy)".</param>
@@ -73,6 +76,11 @@ public sealed class WorkflowTransfer
                 basedOn = history ? version.BasedOn : null,
             }),
             shares = await SharesAsync(id, cancellationToken),
+            schedules = (await schedules.ListAsync(id, before: null, MostSchedules, cancellationToken)).Select(schedule => new
+            {
+                schedule.Name, schedule.Cron, schedule.IntervalSeconds, schedule.TimeZone, schedule.JitterSeconds, schedule.Overlap, schedule.Missed, schedule.MissedLimit,
+                schedule.Input, schedule.Active, schedule.StartsAt, schedule.EndsAt,
+            }),
             credentials = await CredentialsAsync(newest.Definition, cancellationToken),
         }, FlowstoneJson.Options);
         await WorkflowDocument.WriteFullAsync(target, head, DefinitionsAsync(id, versions, cancellationToken), cancellationToken);
@@ -107,8 +115,24 @@ public sealed class WorkflowTransfer
              """,
              [P(id), P(shared.Select(share => users[share.User].Value).ToArray()), P(shared.Select(share => EnumText<ShareLevel>.Of(share.Level)).ToArray()),
               P(shared.Select(share => share.ExpiresAt).ToArray()), P(access.Actor.UserId), P(now)]),
+            .. read.Schedules.Select((schedule, i) => Insert(id, schedule, i, now)),
         ], cancellationToken);
+        if (read.Schedules.Any(schedule => schedule.Active))
+            notes.Add("Its schedules are paused: resume them where they are to fire.");
         return new(workflow, notes);
+    }
+
+    // Paused: what was copied is not to run twice.
+    (string Sql, Npgsql.NpgsqlParameter[] Parameters) Insert(Id<Workflow> workflow, NewSchedule schedule, int place, DateTimeOffset now)
+    {
+        try
+        {
+            return schedules.Insert(workflow, schedule with { Active = false }, now);
+        }
+        catch (InvalidInputException error)
+        {
+            throw new InvalidInputException([.. error.Errors.Select(e => e with { Field = $"schedules[{place}].{e.Field}" })]);
+        }
     }
 
     static async Task WritePlainAsync(Stream target, JsonElement definition, CancellationToken cancellationToken)

@@ -82,6 +82,7 @@ public sealed class TransferTests(TestDatabase database)
         await asAda.Shares.SetAsync(id, bob.Id, ShareLevel.Write);
         await asAda.Shares.SetAsync(id, eve.Id, ShareLevel.Read);
         await here.Scope.Workflows.PublishAsync(id, 1);
+        await asAda.Schedules.CreateAsync(id, new() { Name = "Nightly", Cron = "0 2 * * *", TimeZone = "Europe/Berlin", JitterSeconds = 60, Overlap = OverlapRule.Skip, Input = JsonElement.Parse("""{"a":1}""") });
         var document = await ExportAsync(here, id);
         Assert.DoesNotContain("sk_live", document.GetRawText(), StringComparison.Ordinal);
 
@@ -89,7 +90,9 @@ public sealed class TransferTests(TestDatabase database)
         var shop2 = await elsewhere.Scope.Credentials.CreateAsync(Secret("Shop"));
         var (imported, notes) = await elsewhere.Scope.Transfer.ImportAsync(document);
 
-        Assert.Equal(["Its credential Lost (CUSTOM) is not here: choose one in the nodes that use it.", "It was shared with eve@example.com, who is not here."], notes);
+        Assert.Equal(["Its credential Lost (CUSTOM) is not here: choose one in the nodes that use it.", "It was shared with eve@example.com, who is not here.", "Its schedules are paused: resume them where they are to fire."], notes);
+        var schedule = Assert.Single(await elsewhere.Scope.Schedules.ListAsync(imported.Id, null, 10));
+        Assert.Equal(("Nightly", "0 2 * * *", "Europe/Berlin", 60, OverlapRule.Skip, false, "{\"a\": 1}"), (schedule.Name, schedule.Cron, schedule.TimeZone, schedule.JitterSeconds, schedule.Overlap, schedule.Active, schedule.Input?.GetRawText()));
         Assert.Equal((bob2.Id, ShareLevel.Write), Assert.Single((await elsewhere.Scope.Shares.ListAsync(imported.Id)).Select(s => (s.UserId, s.Level))));
         Assert.Equal(ada2.Id, (await elsewhere.Scope.Workflows.FindVersionAsync(imported.Id, 1))!.AuthorId);
         N8nDocuments.AssertSame(Using(shop2.Id, lost.Id), (await elsewhere.Scope.Workflows.FindVersionAsync(imported.Id, 2))!.Definition);
@@ -154,6 +157,8 @@ public sealed class TransferTests(TestDatabase database)
         { "versions[0].createdAt", "versions.0.createdAt", "\"yesterday\"" },
         { "shares[0].level", "shares", "[{\"user\":\"a\",\"level\":\"ALL\"}]" },
         { "shares", "shares", "{}" },
+        { "checksum", "schedules", "[{\"name\":\"A\",\"cron\":\"0 25 * * *\"}]" },
+        { "schedules[0].overlap", "schedules", "[{\"name\":\"A\",\"cron\":\"0 2 * * *\",\"overlap\":\"NO\"}]" },
         { "credentials[0].name", "credentials", "[{\"id\":\"a\",\"type\":\"CUSTOM\"}]" },
         { "version", "version", "\"2.0.1\"" },
         { "version", "version", "\"3.0.0\"" },
