@@ -111,7 +111,7 @@ static class WorkflowListEndpoints
 
     static WorkflowPlace Place(string text)
     {
-        if (text[0] is not ('u' or 'r') || text.Split(' ') is not [var first, var id])
+        if (text is not ['u' or 'r', ..] || text.Split(' ') is not [var first, var id])
             return new(Id<Workflow>.Parse(text, null));
         var number = long.Parse(first.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture);
         return first[0] == 'u' ? new(Id<Workflow>.Parse(id, null), UpdatedAt: new(number, TimeSpan.Zero)) : new(Id<Workflow>.Parse(id, null), Rank: checked((int)number));
