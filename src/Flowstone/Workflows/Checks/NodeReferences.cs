@@ -9,6 +9,12 @@ static partial class NodeReferences
 {
     static readonly string[] code = ["jsCode", "functionCode", "code"];
 
+    // These two without going back, in linear time: the text is a user's, and may hold a million beginnings without an end.
+    static readonly Regex expressions = new(@"\{\{.*?\}\}", RegexOptions.Singleline | RegexOptions.NonBacktracking);
+
+    // A whole line alone: within one, // may be an address.
+    static readonly Regex comments = new(@"/\*.*?\*/|^[ \t]*//[^\n]*", RegexOptions.Singleline | RegexOptions.Multiline | RegexOptions.NonBacktracking);
+
     /// <summary>Each name with the path of the text that it is in.</summary>
     public static IEnumerable<(string Path, string Name)> In(JsonElement value, string path)
     {
@@ -20,7 +26,7 @@ static partial class NodeReferences
             case JsonValueKind.Array:
                 return value.EnumerateArray().SelectMany((item, index) => In(item, $"{path}[{index}]"));
             case JsonValueKind.String when value.Text is ['=', ..] text:
-                return Expressions().Matches(text).SelectMany(expression => InCode(expression.Value, path)).Distinct();
+                return expressions.Matches(text).SelectMany(expression => InCode(expression.Value, path)).Distinct();
             default:
                 return [];
         }
@@ -31,20 +37,13 @@ static partial class NodeReferences
         if (!text.Contains('$', StringComparison.Ordinal))
             return [];
         var foreign = text.Contains("cheerio", StringComparison.OrdinalIgnoreCase) || text.Contains("jquery", StringComparison.OrdinalIgnoreCase);   // whose $('…') are selectors
-        return References().Matches(Comments().Replace(text, " ")).Where(match => !foreign || match.ValueSpan.StartsWith("$node"))
+        return References().Matches(comments.Replace(text, " ")).Where(match => !foreign || match.ValueSpan.StartsWith("$node"))
             .Select(match => Escapes().Replace(match.Groups["name"].Value, "$1")).Where(name => !name.Contains("${", StringComparison.Ordinal))
             .Distinct().Select(name => (path, name));
     }
 
-    [GeneratedRegex(@"\{\{.*?\}\}", RegexOptions.Singleline)]
-    private static partial Regex Expressions();
-
     [GeneratedRegex(@"(?<![\w$])(?:\$(?:items)?\(\s*|\$node\s*\[\s*)(?:""(?<name>(?:[^""\\\n]|\\.)+)""|'(?<name>(?:[^'\\\n]|\\.)+)'|`(?<name>(?:[^`\\\n]|\\.)+)`)|(?<![\w$])\$node\.(?<name>[A-Za-z_]\w*)")]
     private static partial Regex References();
-
-    // A whole line alone: within one, // may be an address.
-    [GeneratedRegex(@"/\*.*?\*/|^\s*//[^\n]*", RegexOptions.Singleline | RegexOptions.Multiline)]
-    private static partial Regex Comments();
 
     [GeneratedRegex(@"\\(.)")]
     private static partial Regex Escapes();

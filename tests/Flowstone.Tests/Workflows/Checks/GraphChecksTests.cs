@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Flowstone.Data;
 using Flowstone.Tests.Workflows.N8n;
 using Flowstone.Workflows;
@@ -57,6 +58,19 @@ public sealed class GraphChecksTests
     [InlineData("t", """[{"source":"s","target":"a"},{"source":"s","target":"b"},{"source":"a","target":"c"},{"source":"b","target":"c"}]""", "")]
     public void Cycles_that_no_loop_node_ends(string type, string edges, string expected)
         => Assert.Equal(expected, Told(Check($$"""[{"id":"s","name":"S","type":"trigger"},{"id":"a","name":"A","type":"{{type}}"},{"id":"b","name":"B","type":"t"},{"id":"c","name":"C","type":"t"}]""", edges)));
+
+    [Theory]
+    [InlineData("jsCode", "/*")]
+    [InlineData("jsCode", "\n")]
+    [InlineData("jsCode", "$('")]
+    [InlineData("jsCode", "$(\"\\")]
+    [InlineData("url", "{{")]
+    public void Texts_full_of_beginnings_are_read_in_no_time(string parameter, string beginning)
+    {
+        var text = (parameter == "url" ? "=" : "$") + string.Concat(Enumerable.Repeat(beginning, 500_000));   // by going back, hours
+        var definition = JsonSerializer.SerializeToElement(new { name = "Test", nodes = new[] { new { id = "a", name = "A", type = "trigger", parameters = new Dictionary<string, string> { [parameter] = text } } } });
+        Assert.True(GraphChecks.Check(definition, _ => true).Count <= 1);
+    }
 
     [Fact]
     public void A_large_graph_is_checked_without_recursion()
