@@ -23,7 +23,8 @@ public sealed partial class WorkflowRepository
                        select w.id, w.name from flowstone.workflows w where w.tenant_id = $1 and w.id = r.workflow_id and w.deleted_at is null{reach.Sql} offset 0) w
                  where r.tenant_id = $1 and r.kind = $2 and r.value = $3 and r.workflow_id < coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
                  order by r.workflow_id desc limit $5) page
-              join flowstone.workflow_references n on n.tenant_id = $1 and n.kind = $2 and n.value = $3 and n.workflow_id = page.id
+              cross join lateral (
+                select r.node_ids from flowstone.workflow_references r where r.tenant_id = $1 and r.kind = $2 and r.value = $3 and r.workflow_id = page.id offset 0) n
              order by page.id desc
             """, [P(EnumText<ReferenceKind>.Of(kind)), P(WorkflowReference.Key(kind == ReferenceKind.Url ? Urls.Sought(value) : value)), P(before), P(limit), .. reach.Parameters],
             row => new WorkflowUse(new(row.GetGuid(0)), row.GetString(1), row.GetFieldValue<string[]>(2)), cancellationToken);
