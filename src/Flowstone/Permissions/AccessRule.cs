@@ -58,10 +58,6 @@ sealed partial class AccessRule(TenantDatabase database, Actor actor, TimeProvid
         select w.id, 1 from flowstone.workflows w where w.tenant_id = {tenant} and w.visibility = 'PUBLIC'
         """;
 
-    /// <summary>What is in the trash is not there for anybody, but by the methods for it; its executions stay.</summary>
-    /// <param name="column">Of a workflow's id.</param>
-    static string There(string tenant, string column) => $"{column} in (select w.id from flowstone.workflows w where w.tenant_id = {tenant} and w.deleted_at is null)";
-
     /// <summary>Whether the actor reaches all of the tenant, and what nothing can go beyond: of the role, and of the key that acts for the user.</summary>
     async ValueTask<(bool All, AccessLevel Limit)> LimitAsync(CancellationToken cancellationToken)
     {
@@ -131,11 +127,11 @@ sealed partial class AccessRule(TenantDatabase database, Actor actor, TimeProvid
 
     async ValueTask<AccessLevel> LevelAsync(Id<Workflow> workflow, CancellationToken cancellationToken)
     {
-        // Whoever may do everything could otherwise change what is in the trash.
+        // What is in the trash is not there for anybody, but by the methods for it; whoever may do everything could otherwise change it.
         const string Exists = "select 1 from flowstone.workflows w where w.tenant_id = $1 and w.id = $2 and w.deleted_at is null";
         if (await LimitAsync(cancellationToken) is (true, var limit))
             return (await database.QueryAsync(Exists, [P(workflow)], row => row.GetInt32(0), cancellationToken)).Count == 0 ? AccessLevel.None : limit;
-        return await LevelAsync($"select max(a.level) from ({Ways("$1", "$2", "$3")}) a where a.id = $4 and {There("$1", "a.id")}", P(workflow), cancellationToken);
+        return await LevelAsync($"select max(a.level) from ({Ways("$1", "$2", "$3")}) a where a.id = $4 and exists (select from flowstone.workflows w where w.tenant_id = $1 and w.id = $4 and w.deleted_at is null)", P(workflow), cancellationToken);
     }
 
     /// <summary>For the executions of a workflow, which stay when it is in the trash.</summary>
@@ -191,15 +187,11 @@ sealed partial class AccessRule(TenantDatabase database, Actor actor, TimeProvid
             throw new AccessDeniedException($"This needs the role {EnumText<TeamRole>.Of(needed)} in the team. Ask one of its owners or an administrator.");
     }
 
-    /// <summary>For a list: a condition on its column of workflows, to be put behind others, with its two parameters, or none where everything is allowed.</summary>
+    /// <summary>
+    /// For a list of executions: a condition on its column of workflows, to be put behind others, with its two parameters, or none where everything is allowed. They stay when
+    /// their workflow is in the trash.
+    /// </summary>
     /// <param name="next">The number of the next parameter of the statement.</param>
-    public async ValueTask<(string Sql, NpgsqlParameter[] Parameters)> FilterAsync(AccessLevel needed, string column, int next, CancellationToken cancellationToken)
-    {
-        var (sql, parameters) = await ExecutionFilterAsync(needed, column, next, cancellationToken);
-        return ($"{sql} and {There("$1", column)}", parameters);
-    }
-
-    /// <summary>The same for lists of executions, which stay when their workflow is in the trash.</summary>
     public async ValueTask<(string Sql, NpgsqlParameter[] Parameters)> ExecutionFilterAsync(AccessLevel needed, string column, int next, CancellationToken cancellationToken)
         => await LimitAsync(cancellationToken) switch
         {

@@ -22,8 +22,7 @@ public sealed class WorkflowShareRepository
     public async Task<List<WorkflowShare>> ListAsync(Id<Workflow> workflow, CancellationToken cancellationToken = default)
     {
         await access.RequireAsync(AccessLevel.Admin, workflow, cancellationToken);
-        var shares = await database.ReadAsync(db => db.Set<WorkflowShare>().Where(s => s.WorkflowId == workflow).OrderBy(s => s.SharedAt).ThenBy(s => s.UserId).ToListAsync(cancellationToken));
-        return shares.Count > 0 || await WorkflowExistsAsync(workflow, cancellationToken) ? shares : throw new NotFoundException("Workflow", workflow);
+        return await database.ReadAsync(db => db.Set<WorkflowShare>().Where(s => s.WorkflowId == workflow).OrderBy(s => s.SharedAt).ThenBy(s => s.UserId).ToListAsync(cancellationToken));
     }
 
     /// <summary>Shares the workflow, or changes the share that the user has.</summary>
@@ -51,7 +50,7 @@ public sealed class WorkflowShareRepository
         var shared = await database.QueryAsync(Set, [P(workflow), P(user), P(EnumText<ShareLevel>.Of(level)), P(expires), P(access.Actor.UserId), P(now)],
             row => row.GetFieldValue<DateTimeOffset>(0), cancellationToken);
         if (shared is not [var since])
-            throw await WorkflowExistsAsync(workflow, cancellationToken) ? new NotFoundException("User", user) : new NotFoundException("Workflow", workflow);
+            throw new NotFoundException("User", user);
         return new WorkflowShare
         {
             TenantId = database.TenantId,
@@ -75,7 +74,4 @@ public sealed class WorkflowShareRepository
             await access.RequireSelfAsync(user, cancellationToken);
         return await database.ExecuteAsync("delete from flowstone.workflow_shares where tenant_id = $1 and workflow_id = $2 and user_id = $3", [P(workflow), P(user)], cancellationToken) > 0;
     }
-
-    Task<bool> WorkflowExistsAsync(Id<Workflow> workflow, CancellationToken cancellationToken)
-        => database.ReadAsync(db => db.Set<Workflow>().AnyAsync(w => w.Id == workflow, cancellationToken));
 }

@@ -27,11 +27,17 @@ public sealed partial class WorkflowRepository
     /// <exception cref="InvalidInputException">The definition breaks a rule, or the team is not there, or the actor may not change its workflows.</exception>
     /// <exception cref="AccessDeniedException">The actor's role only reads.</exception>
     public async Task<SavedWorkflow> CreateAsync(NewWorkflow request, CancellationToken cancellationToken = default)
-        => new(await CreateAsync(request, importKey: null, importHash: null, cancellationToken)) { Warnings = await WarningsAsync(request.Definition, cancellationToken) };
-
-    internal async Task<Workflow> CreateAsync(NewWorkflow request, string? importKey, byte[]? importHash, CancellationToken cancellationToken)
     {
         var content = new DefinitionColumns(request.Definition);
+        var warnings = await WarningsAsync(request.Definition, cancellationToken);   // before anything is stored: who hears of an error tries again
+        return new(await CreateAsync(request, content, importKey: null, importHash: null, cancellationToken)) { Warnings = warnings };
+    }
+
+    internal Task<Workflow> ImportAsync(NewWorkflow request, string importKey, byte[] importHash, CancellationToken cancellationToken)
+        => CreateAsync(request, new DefinitionColumns(request.Definition), importKey, importHash, cancellationToken);
+
+    async Task<Workflow> CreateAsync(NewWorkflow request, DefinitionColumns content, string? importKey, byte[]? importHash, CancellationToken cancellationToken)
+    {
         Text.Check("message", request.Message, 2000);
         await access.RequireAsync(AccessLevel.Write, cancellationToken);
         if (request.TeamId is { } team && !await access.MayAsync(TeamRole.Member, team, cancellationToken))
@@ -80,8 +86,9 @@ public sealed partial class WorkflowRepository
             CreatedAt = now,
             UpdatedAt = now,
         };
+        var warnings = await WarningsAsync(JsonElement.Parse(newest.Json, Stored), cancellationToken);
         await StoreAsync(workflow, importKey: null, importHash: null, versions, with(workflow.Id), cancellationToken);
-        return new(workflow) { Warnings = await WarningsAsync(JsonElement.Parse(newest.Json, Stored), cancellationToken) };
+        return new(workflow) { Warnings = warnings };
     }
 
     Task<int[]> StoreAsync(

@@ -36,7 +36,7 @@ sealed class PayloadSealer(SecretSealer secrets)
     {
         using var key = await secrets.Keys.CurrentAsync(tenant, rows.Count, cancellationToken);
         for (var i = 0; i < rows.Count; i++)
-            rows[i] = rows[i] with { Body = Seal.Close(key, new PayloadPlace(tenant, execution, rows[i].Hash).Sealed, rows[i].Body), Sealed = true };
+            rows[i] = rows[i].Sealed ? rows[i] : rows[i] with { Body = Seal.Close(key, new PayloadPlace(tenant, execution, rows[i].Hash).Sealed, rows[i].Body), Sealed = true };
     }
 
     /// <exception cref="UnavailableException">Its data key cannot be unwrapped here.</exception>

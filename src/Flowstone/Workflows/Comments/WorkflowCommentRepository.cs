@@ -52,7 +52,7 @@ public sealed class WorkflowCommentRepository
     public async Task<List<ListedComment>> ListAsync(Id<Workflow> workflow, CommentFilter filter, Id<WorkflowComment>? before, int limit, CancellationToken cancellationToken = default)
     {
         Text.Check("nodeId", filter.NodeId, WorkflowDefinition.MaxNameLength);
-        await RequireToReadAsync(workflow, cancellationToken);
+        await access.RequireAsync(AccessLevel.Read, workflow, cancellationToken);
         const string List = $"""
             select {Columns}, c.node_id is not null and not exists (
                        select from flowstone.workflow_references r where r.tenant_id = $1 and r.workflow_id = $2 and r.kind = 'NODE_TYPE' and c.node_id = any(r.node_ids))
@@ -112,17 +112,9 @@ public sealed class WorkflowCommentRepository
     // A viewer reads and says something; a key that is for reading says nothing.
     async Task RequireToWriteAsync(Id<Workflow> workflow, CancellationToken cancellationToken)
     {
-        await RequireToReadAsync(workflow, cancellationToken);
+        await access.RequireAsync(AccessLevel.Read, workflow, cancellationToken);
         if (access.Actor.Limit < AccessLevel.Write)
             throw new AccessDeniedException("This needs a key with the scope WRITE.");
-    }
-
-    // Administrators are not asked whether it is there.
-    async Task RequireToReadAsync(Id<Workflow> workflow, CancellationToken cancellationToken)
-    {
-        await access.RequireAsync(AccessLevel.Read, workflow, cancellationToken);
-        if ((await database.QueryAsync("select true from flowstone.workflows where tenant_id = $1 and id = $2 and deleted_at is null", [P(workflow)], row => row.GetBoolean(0), cancellationToken)).Count == 0)
-            throw new NotFoundException("Workflow", workflow);
     }
 
     static void CheckPlace(double? x, double? y)

@@ -123,7 +123,7 @@ public sealed class N8nImporter(TenantScope tenant)
             var hash = CanonicalJson.Hash(document);
             if (!known.TryGetValue(key, out var origin))
             {
-                await tenant.Workflows.CreateAsync(new NewWorkflow { Definition = workflow.Definition, Message = $"Imported from {Path.GetFileName(name)}" }, key, hash, cancellationToken);
+                await tenant.Workflows.ImportAsync(new NewWorkflow { Definition = workflow.Definition, Message = $"Imported from {Path.GetFileName(name)}" }, key, hash, cancellationToken);
                 report.Created++;
             }
             else if (hash.AsSpan().SequenceEqual(origin.Hash))

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
 using System.Text.Json;
 using Flowstone.Data;
@@ -28,6 +29,8 @@ public sealed class ScheduleRunner
 
     const int SchedulesAtOnce = 200;
 
+    static readonly TimeSpan LeftAlone = TimeSpan.FromSeconds(10);   // well within the grace, should it be the database that was away
+
     static readonly Meter meter = new("Flowstone");
     static readonly Counter<long> outcomes = meter.CreateCounter<long>("flowstone.schedule.due_times", "{time}", "Due times, by what became of them.");
     static readonly Histogram<double> lateness = meter.CreateHistogram<double>("flowstone.schedule.lateness", "s", "How long after its due time, with its jitter, an execution was started.");
@@ -39,6 +42,9 @@ public sealed class ScheduleRunner
     readonly TimeProvider clock;
     readonly TimeProvider databaseClock;
 
+    // Tenants whose schedules cannot be fired, because the key that seals their payloads is away, say: until when they are left alone, so that they are in nobody's way.
+    readonly ConcurrentDictionary<Id<Tenant>, DateTimeOffset> failing = new();
+
     /// <param name="databaseClock">The system's is the database's own; another is for simulations.</param>
     internal ScheduleRunner(Database app, Database worker, TenantDirectory tenants, Func<Id<Tenant>, ExecutionRepository> executionsOf, TimeProvider clock, TimeProvider? databaseClock = null)
         => (this.app, this.worker, this.tenants, this.executionsOf, this.clock, this.databaseClock) = (app, worker, tenants, executionsOf, clock, databaseClock ?? clock);
@@ -46,17 +52,21 @@ public sealed class ScheduleRunner
     NpgsqlParameter Now => P(ExecutionRepository.DatabaseNow(databaseClock));
 
     /// <summary>Fires what is due now, of up to 200 schedules. Call it again while it does something.</summary>
+    /// <exception cref="FlowstoneException">Those of a tenant could not be fired, and are left alone for ten seconds. Those of others were.</exception>
     public async Task<ScheduleRun> RunOnceAsync(CancellationToken cancellationToken = default)
     {
         // ix_schedules_due; the first rows tell what is due, the last one what comes next.
         const string Due = """
-            (select tenant_id, id, fire_at, true as due from flowstone.schedules where fire_at <= coalesce($1, now()) order by fire_at limit $2)
+            (select tenant_id, id, fire_at, true as due from flowstone.schedules where fire_at <= coalesce($1, now()) and tenant_id <> all($3) order by fire_at limit $2)
             union all
             (select tenant_id, id, fire_at, false from flowstone.schedules where fire_at > coalesce($1, now()) order by fire_at limit 1)
             """;
         var due = new List<(Id<Tenant> Tenant, Guid Schedule)>();
         DateTimeOffset? next = null;
-        await worker.TransactAsync(tenants: null, [new(Due, Now, P(SchedulesAtOnce))], row =>
+        foreach (var (tenant, until) in failing)
+            if (until <= clock.Now())
+                failing.TryRemove(tenant, out _);
+        await worker.TransactAsync(tenants: null, [new(Due, Now, P(SchedulesAtOnce), P(failing.Keys.Select(tenant => tenant.Value).ToArray()))], row =>
         {
             if (row.GetBoolean(3))
                 due.Add((new(row.GetGuid(0)), row.GetGuid(1)));
@@ -64,10 +74,19 @@ public sealed class ScheduleRunner
                 next = row.GetFieldValue<DateTimeOffset>(2);
         }, cancellationToken);
         var (fired, missed, skipped) = (0, 0, 0);
+        var errors = new List<FlowstoneException>();
         foreach (var ofTenant in due.GroupBy(one => one.Tenant, one => one.Schedule))
-            foreach (var entry in await FireAsync(ofTenant.Key, [.. ofTenant], cancellationToken))
-                _ = entry.Outcome switch { FiringOutcome.Fired => fired++, FiringOutcome.Missed => missed += entry.DueTimes, _ => skipped += entry.DueTimes };
-        return new(fired, missed, skipped, next);
+            try
+            {
+                foreach (var entry in await FireAsync(ofTenant.Key, [.. ofTenant], cancellationToken))
+                    _ = entry.Outcome switch { FiringOutcome.Fired => fired++, FiringOutcome.Missed => missed += entry.DueTimes, _ => skipped += entry.DueTimes };
+            }
+            catch (FlowstoneException error)
+            {
+                errors.Add(error);
+                failing[ofTenant.Key] = clock.Now() + LeftAlone;
+            }
+        return errors.Count == 0 ? new(fired, missed, skipped, next) : throw errors[0];
     }
 
     /// <summary>How long the first due time has been waiting that nobody has fired; zero if none is due.</summary>

@@ -16,7 +16,7 @@ public sealed class N8nExporterTests(TestDatabase database) : IDisposable
     static Task<Workflow> ImportedAsync(TestTenant tenant, string key, string name = "Imported")
     {
         tenant.Clock.Advance(TimeSpan.FromMilliseconds(1));   // exports go by age
-        return tenant.Scope.Workflows.CreateAsync(new NewWorkflow { Definition = TestTenant.Definition(name) }, key, importHash: [1], CancellationToken.None);
+        return tenant.Scope.Workflows.ImportAsync(new NewWorkflow { Definition = TestTenant.Definition(name) }, key, importHash: [1], CancellationToken.None);
     }
 
     [Fact]

@@ -162,6 +162,28 @@ public sealed class ScheduleTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task A_tenant_whose_payloads_cannot_be_sealed_keeps_nobody_else_waiting()
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        var other = await alone.NewTenantAsync();
+        await tenant.Scope.PayloadPolicies.SetAsync(new() { Seal = true });
+        var (stuck, fine) = (await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute), await other.Scope.Schedules.CreateAsync((await other.CreateWorkflowAsync()).Id, EveryMinute));
+        tenant.Clock.Advance(TimeSpan.FromSeconds(61));
+        await using var source = FlowstoneStore.Connect(new FlowstoneOptions { ConnectionString = alone.AppConnectionString(), PoolMax = 4, PoolMin = 0 });
+        await using var keyless = new FlowstoneStore(source, tenant.Clock);
+
+        var error = await Assert.ThrowsAsync<UnavailableException>(() => keyless.Schedules.RunOnceAsync());
+
+        Assert.Contains("FLOWSTONE_KEY_FILE", error.Message, StringComparison.Ordinal);
+        Assert.Equal(["60 Fired"], await LedgerAsync(other, fine));
+        Assert.Equal(0, (await keyless.Schedules.RunOnceAsync()).Fired);   // it is left alone
+        Assert.Empty(await LedgerAsync(tenant, stuck));
+        Assert.Equal(1, (await tenant.Store.Schedules.RunOnceAsync()).Fired);   // who has the key fires it
+        tenant.Clock.Advance(TimeSpan.FromSeconds(60));
+        await Assert.ThrowsAsync<UnavailableException>(() => keyless.Schedules.RunOnceAsync());   // and after a while it is tried again
+    }
+
+    [Fact]
     public async Task Two_hundred_due_times_of_a_tenant_take_few_round_trips()
     {
         var (_, tenant, workflow) = await AloneAsync();
