@@ -4,6 +4,7 @@ using Flowstone.Executions;
 using Flowstone.Server.Console;
 using Flowstone.Users;
 using Flowstone.Workflows;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Http.HttpResults;
 using Microsoft.AspNetCore.Mvc;
 
@@ -69,7 +70,7 @@ static partial class ErrorResponses
         403 => Problem(403, "forbidden", "Forbidden", "Your role does not allow this. Ask an administrator."),
         404 => Problem(404, "not-found", "Not found", "There is nothing at this address."),
         405 => Problem(405, "method-not-allowed", "Method not allowed", "This address does not take that method; the header Allow lists those that it takes."),
-        413 => Problem(413, "too-large", "Too large", "The request's body is larger than the 6 MB that are allowed (64 MB for a payload)."),
+        413 => Problem(413, "too-large", "Too large", "The request's body is larger than is allowed here."),
         415 => Problem(415, "unsupported-media-type", "Unsupported media type", "Send JSON, with 'Content-Type: application/json'."),
         500 => Problem(500, "internal", "Internal error", "Something went wrong on our side. It is in the server's log under the trace id."),
         _ => Problem(status, "refused", "Refused", "The request was refused."),
@@ -119,6 +120,8 @@ static partial class ErrorResponses
     static Task WriteAsync(HttpContext context, ProblemDetails problem)
     {
         context.Response.StatusCode = problem.Status!.Value;
+        if (problem.Status is 413 && context.Features.Get<IHttpMaxRequestBodySizeFeature>()?.MaxRequestBodySize is { } most)
+            problem.Detail = FormattableString.Invariant($"The request's body is larger than the {most:N0} bytes that are allowed here.");
         if (problem.Extensions.TryGetValue("retryAfterMs", out var retryAfter))
             context.Response.Headers.RetryAfter = Math.Max(1, ((long)retryAfter! + 999) / 1000).ToString(CultureInfo.InvariantCulture);
         if (problem.Status is 503)

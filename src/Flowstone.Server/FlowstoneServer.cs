@@ -10,6 +10,7 @@ using Flowstone.Server.Users;
 using Flowstone.Server.Workflows;
 using Flowstone.Workflows;
 using Microsoft.AspNetCore.DataProtection;
+using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.Options;
 
 namespace Flowstone.Server;
@@ -17,18 +18,15 @@ namespace Flowstone.Server;
 /// <summary>The HTTP API, the console and the background jobs, as one application.</summary>
 public static class FlowstoneServer
 {
-    /// <summary>A definition of 5 MB, with room for what goes around it.</summary>
-    const long MaxBodyBytes = 6 * 1024 * 1024;
+    /// <summary>Room in a body for what goes around a definition.</summary>
+    const long MaxAroundBytes = 1024 * 1024;
 
     /// <param name="configure">Has the last word: <c>builder.Configuration["DATABASE_URL"] = …</c>, addresses, logging.</param>
     public static WebApplication Build(string[] args, Action<WebApplicationBuilder>? configure = null)
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ApplicationName = typeof(FlowstoneServer).Assembly.GetName().Name });
-        builder.WebHost.ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = MaxBodyBytes;
-        });
+        builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
+        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<FlowstoneOptions>>((kestrel, options) => kestrel.Limits.MaxRequestBodySize = options.Value.MaxDefinitionBytes + MaxAroundBytes);
         builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);   // its request lines hold query strings, and those sign-in codes
 
         builder.Services.AddFlowstone();

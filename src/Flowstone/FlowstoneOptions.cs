@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Flowstone.Workflows;
 using Microsoft.Extensions.Options;
 
 namespace Flowstone;
@@ -54,6 +55,13 @@ public sealed class FlowstoneOptions
     /// <summary>How long it is locked then, and how long a failure counts. Default 30 minutes.</summary>
     [Range(typeof(TimeSpan), "00:01:00", "1.00:00:00")]
     public TimeSpan LoginLock { get; set; } = TimeSpan.FromMinutes(30);
+
+    /// <summary>
+    /// The largest definition that is stored (<c>FLOWSTONE_MAX_DEFINITION_BYTES</c>), 64 KiB to 32 MiB. Default 5 MiB: several times the largest workflow
+    /// that people published. Each save reads and writes all of it.
+    /// </summary>
+    [Range(64 * 1024, 32 * 1024 * 1024)]
+    public int MaxDefinitionBytes { get; set; } = WorkflowDefinition.MaxBytes;
 
     /// <summary>Where large payloads go.</summary>
     [ValidateObjectMembers]

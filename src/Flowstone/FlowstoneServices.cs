@@ -45,6 +45,7 @@ public static class FlowstoneServices
         options.KeyFile = configuration["FLOWSTONE_KEY_FILE"] ?? options.KeyFile;
         options.MasterKey = configuration["FLOWSTONE_MASTER_KEY"] ?? options.MasterKey;
         options.OldMasterKeys = configuration["FLOWSTONE_OLD_MASTER_KEYS"] ?? options.OldMasterKeys;
+        options.MaxDefinitionBytes = configuration.GetValue("FLOWSTONE_MAX_DEFINITION_BYTES", options.MaxDefinitionBytes);
         options.KmsKey = configuration["FLOWSTONE_KMS_KEY"] ?? options.KmsKey;
     }
 }

@@ -31,15 +31,15 @@ public sealed class FlowstoneStore : IAsyncDisposable
     }
 
     FlowstoneStore(FlowstoneOptions options, TimeProvider clock, IKeyRing? keys)
-        : this(Connect(options), clock, PayloadSettings.Of(options), options.Writers, Connect(options, options.Writers), keys, limits: LoginAttempts.Limits.Of(options))
+        : this(Connect(options), clock, PayloadSettings.Of(options), options.Writers, Connect(options, options.Writers), keys, limits: LoginAttempts.Limits.Of(options), maxDefinitionBytes: options.MaxDefinitionBytes)
     {
     }
 
     /// <param name="writing">For the group commit alone: a pool goes round, and a server process that comes fourth has forgotten what the first one had at hand.</param>
-    internal FlowstoneStore(NpgsqlDataSource source, TimeProvider clock, PayloadSettings? settings = null, int writers = 1, NpgsqlDataSource? writing = null, IKeyRing? keys = null, SecretSealer? secrets = null, LoginAttempts.Limits? limits = null)
+    internal FlowstoneStore(NpgsqlDataSource source, TimeProvider clock, PayloadSettings? settings = null, int writers = 1, NpgsqlDataSource? writing = null, IKeyRing? keys = null, SecretSealer? secrets = null, LoginAttempts.Limits? limits = null, int maxDefinitionBytes = WorkflowDefinition.MaxBytes)
     {
         (this.source, this.writing, this.clock, this.settings, this.keys) = (source, writing ?? source, clock, settings ?? new(), keys);
-        Limits = limits ?? LoginAttempts.Limits.Default;
+        (Limits, MaxDefinitionBytes) = (limits ?? LoginAttempts.Limits.Default, maxDefinitionBytes);
         app = new Database(source, TenantPolicies.AppRole);
         var worker = new Database(source, TenantPolicies.WorkerRole);
         news = new QueueNews(source, lanes, clock);
@@ -64,6 +64,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
 
     internal Database App => app;
     internal LoginAttempts.Limits Limits { get; }
+    internal int MaxDefinitionBytes { get; }
     internal NodeOrdinals Nodes => nodes;
 
     /// <summary>Finds and makes tenants.</summary>
@@ -111,10 +112,10 @@ public sealed class FlowstoneStore : IAsyncDisposable
     /// <summary>The repositories of one tenant, on behalf of one actor. Cheap: make one per request.</summary>
     /// <exception cref="ArgumentException">The actor is known in another tenant.</exception>
     public TenantScope Tenant(Id<Tenant> id, Actor actor) => actor.TenantId is { } home && home != id
-        ? throw new ArgumentException($"{actor.Name} belongs to another tenant.", nameof(actor)) : new(new TenantDatabase(app, id), app, Secrets, KeyRotation, Limits, actor, clock, nodes, payloads, writes, lanes);
+        ? throw new ArgumentException($"{actor.Name} belongs to another tenant.", nameof(actor)) : new(new TenantDatabase(app, id), app, Secrets, KeyRotation, Limits, MaxDefinitionBytes, actor, clock, nodes, payloads, writes, lanes);
 
     /// <summary>The same store at another time: for demo data and imports of what happened in the past. Shares its connections.</summary>
-    internal FlowstoneStore At(TimeProvider time) => new(source, time, settings with { Now = settings.Now ?? clock }, keys: keys, secrets: Secrets, limits: Limits);
+    internal FlowstoneStore At(TimeProvider time) => new(source, time, settings with { Now = settings.Now ?? clock }, keys: keys, secrets: Secrets, limits: Limits, maxDefinitionBytes: MaxDefinitionBytes);
 
     /// <summary>Writes what was asked for and closes the connections.</summary>
     public async ValueTask DisposeAsync()

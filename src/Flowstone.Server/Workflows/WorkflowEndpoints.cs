@@ -35,7 +35,7 @@ static class WorkflowEndpoints
 
     static async Task<CreatedAtRoute<SavedWorkflow>> Create(NewWorkflow request, TenantScope tenant, HttpResponse response, CancellationToken cancellationToken)
     {
-        Check(request.Definition);
+        Check(request.Definition, tenant);
         var workflow = await tenant.Workflows.CreateAsync(request, cancellationToken);
         VersionTag.Set(response, workflow.Version);
         return TypedResults.CreatedAtRoute(workflow, "GetWorkflow", new { id = workflow.Id });
@@ -56,7 +56,7 @@ static class WorkflowEndpoints
         Id<Workflow> id, NewVersionRequest request, TenantScope tenant, HttpContext context, CancellationToken cancellationToken)
     {
         var basedOn = VersionTag.Require(context.Request);
-        Check(request.Definition);
+        Check(request.Definition, tenant);
         try
         {
             var workflow = await tenant.Workflows.UpdateAsync(id, request.Definition, basedOn, request.Message, cancellationToken);
@@ -105,9 +105,9 @@ static class WorkflowEndpoints
     }
 
     // The repository checks too, but knows paths within the definition alone; the caller looks at the whole body.
-    static void Check(JsonElement definition)
+    static void Check(JsonElement definition, TenantScope tenant)
     {
-        if (WorkflowDefinition.Validate(definition) is { Count: > 0 } errors)
+        if (WorkflowDefinition.Validate(definition, tenant.Workflows.MaxDefinitionBytes) is { Count: > 0 } errors)
             throw new InvalidInputException([.. errors.Select(e => e with { Field = e.Field == "$" ? "definition" : $"definition.{e.Field}" })]);
         if (!definition.TryGetProperty("name", out _))
             throw new InvalidInputException("definition.name", "is missing; a string is needed.");

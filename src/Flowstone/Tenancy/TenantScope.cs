@@ -11,7 +11,7 @@ namespace Flowstone.Tenancy;
 public sealed class TenantScope
 {
     internal TenantScope(
-        TenantDatabase database, Database app, SecretSealer secrets, KeyRotation rotation, LoginAttempts.Limits limits, Actor actor, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes)
+        TenantDatabase database, Database app, SecretSealer secrets, KeyRotation rotation, LoginAttempts.Limits limits, int maxDefinitionBytes, Actor actor, TimeProvider clock, NodeOrdinals nodes, PayloadStore payloads, GroupCommit writes, QueueLanes lanes)
     {
         Actor = actor;
         TenantId = database.TenantId;
@@ -21,7 +21,7 @@ public sealed class TenantScope
         TwoFactor = new TwoFactor(database, app, access, secrets, limits, clock);
         ApiKeys = new ApiKeyRepository(database, access, clock);
         Teams = new TeamRepository(database, access, clock);
-        Workflows = new WorkflowRepository(database, access, clock);
+        Workflows = new WorkflowRepository(database, access, maxDefinitionBytes, clock);
         Shares = new WorkflowShareRepository(database, access, clock);
         Comments = new WorkflowCommentRepository(database, access, clock);
         Credentials = new CredentialRepository(database, access, secrets, clock);

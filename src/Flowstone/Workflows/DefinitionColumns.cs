@@ -7,9 +7,9 @@ namespace Flowstone.Workflows;
 sealed class DefinitionColumns
 {
     /// <exception cref="InvalidInputException">The definition breaks a rule; all broken ones are named.</exception>
-    public DefinitionColumns(JsonElement definition)
+    public DefinitionColumns(JsonElement definition, int maxBytes = WorkflowDefinition.MaxBytes)
     {
-        if (WorkflowDefinition.Validate(definition) is { Count: > 0 } errors)
+        if (WorkflowDefinition.Validate(definition, maxBytes) is { Count: > 0 } errors)
             throw new InvalidInputException(errors);
         if (definition.Find("name") is not { ValueKind: JsonValueKind.String } name)   // n8n's documents may lack one; what is stored may not
             throw new InvalidInputException("name", "is missing; a string is needed.");

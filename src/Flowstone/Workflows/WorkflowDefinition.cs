@@ -10,6 +10,7 @@ namespace Flowstone.Workflows;
 /// </summary>
 public static class WorkflowDefinition
 {
+    /// <summary>Unless <see cref="FlowstoneOptions.MaxDefinitionBytes"/> says otherwise.</summary>
     public const int MaxBytes = JsonDocuments.MaxBytes;
 
     public const int MaxDepth = JsonDocuments.MaxDepth;
@@ -24,15 +25,15 @@ public static class WorkflowDefinition
     public const int MaxErrors = 20;
 
     /// <summary>Every broken rule with its path, at most <see cref="MaxErrors"/>; none if the definition can be stored and run.</summary>
-    public static IReadOnlyList<FieldError> Validate(JsonElement definition)
+    public static IReadOnlyList<FieldError> Validate(JsonElement definition, int maxBytes = MaxBytes)
     {
         var errors = new FieldErrors(MaxErrors);
         if (errors.Expect("$", definition, JsonValueKind.Object) is null)
             return errors.All;
 
         var bytes = JsonMarshal.GetRawUtf8Value(definition).Length;
-        if (bytes > MaxBytes)
-            errors.Add("$", FormattableString.Invariant($"is {bytes:N0} bytes long; at most {MaxBytes:N0} are allowed."));
+        if (bytes > maxBytes)
+            errors.Add("$", FormattableString.Invariant($"is {bytes:N0} bytes long; at most {maxBytes:N0} are allowed."));
 
         if (StorableJson.Check(definition, errors, MaxDepth))
             new WorkflowDefinitionRules(errors).Check(definition);

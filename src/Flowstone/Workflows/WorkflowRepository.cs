@@ -20,21 +20,24 @@ public sealed partial class WorkflowRepository
     readonly AccessRule access;
     readonly TimeProvider clock;
 
-    internal WorkflowRepository(TenantDatabase database, AccessRule access, TimeProvider clock)
-        => (this.database, this.access, this.clock) = (database, access, clock);
+    internal WorkflowRepository(TenantDatabase database, AccessRule access, int maxDefinitionBytes, TimeProvider clock)
+        => (this.database, this.access, MaxDefinitionBytes, this.clock) = (database, access, maxDefinitionBytes, clock);
+
+    /// <summary>The largest definition that is stored.</summary>
+    public int MaxDefinitionBytes { get; }
 
     /// <summary>Stores a workflow with version 1.</summary>
     /// <exception cref="InvalidInputException">The definition breaks a rule, or the team is not there, or the actor may not change its workflows.</exception>
     /// <exception cref="AccessDeniedException">The actor's role only reads.</exception>
     public async Task<SavedWorkflow> CreateAsync(NewWorkflow request, CancellationToken cancellationToken = default)
     {
-        var content = new DefinitionColumns(request.Definition);
+        var content = new DefinitionColumns(request.Definition, MaxDefinitionBytes);
         var warnings = await WarningsAsync(request.Definition, cancellationToken);   // before anything is stored: who hears of an error tries again
         return new(await CreateAsync(request, content, importKey: null, importHash: null, cancellationToken)) { Warnings = warnings };
     }
 
     internal Task<Workflow> ImportAsync(NewWorkflow request, string importKey, byte[] importHash, CancellationToken cancellationToken)
-        => CreateAsync(request, new DefinitionColumns(request.Definition), importKey, importHash, cancellationToken);
+        => CreateAsync(request, new DefinitionColumns(request.Definition, MaxDefinitionBytes), importKey, importHash, cancellationToken);
 
     async Task<Workflow> CreateAsync(NewWorkflow request, DefinitionColumns content, string? importKey, byte[]? importHash, CancellationToken cancellationToken)
     {
@@ -147,7 +150,7 @@ public sealed partial class WorkflowRepository
     internal async Task<SavedWorkflow> UpdateAsync(
         Id<Workflow> id, JsonElement definition, int? basedOn, string? message, byte[]? importHash, CancellationToken cancellationToken)
     {
-        var content = new DefinitionColumns(definition);
+        var content = new DefinitionColumns(definition, MaxDefinitionBytes);
         Text.Check("message", message, 2000);
         await access.RequireAsync(AccessLevel.Write, id, cancellationToken);
 

@@ -28,12 +28,13 @@ public sealed class TestServer(TestDatabase database) : IAsyncDisposable
         return server;
     }
 
-    public static WebApplication Build(string connectionString) => FlowstoneServer.Build([], builder =>
+    public static WebApplication Build(string connectionString, Action<WebApplicationBuilder>? configure = null) => FlowstoneServer.Build([], builder =>
     {
         builder.Configuration["DATABASE_URL"] = connectionString;
         builder.Configuration["FLOWSTONE_MASTER_KEY"] = TestKeys.Text;
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         builder.Logging.ClearProviders();
+        configure?.Invoke(builder);
     });
 
     /// <summary>Somebody who is signed in, in a tenant of their own unless one is given.</summary>

@@ -3,8 +3,26 @@ using System.Net;
 namespace Flowstone.Tests.Server;
 
 [Collection<ServerTests>]
-public sealed class WorkflowApiTests(TestServer server)
+public sealed class WorkflowApiTests(TestServer server, TestDatabase database)
 {
+    [Fact]
+    public async Task Definitions_may_be_as_large_as_the_operator_says_and_bodies_a_little_larger()
+    {
+        var user = await server.SignInAsync();
+        await using var limited = TestServer.Build(database.AppConnectionString(), builder => builder.Configuration["FLOWSTONE_MAX_DEFINITION_BYTES"] = "100000");
+        await limited.StartAsync();
+        using var http = new HttpClient { BaseAddress = new Uri(limited.Urls.First()), DefaultRequestHeaders = { Authorization = user.Http.DefaultRequestHeaders.Authorization, ExpectContinue = true } };
+        var other = user with { Http = http };
+        var large = new { definition = TestTenant.Definition(nodes: 1, note: new string('x', 120_000)) };
+
+        var refused = await other.ProblemAsync(HttpStatusCode.BadRequest, HttpMethod.Post, "workflows", large);
+        Assert.Contains("at most 100,000 are allowed", refused.GetProperty("errors").GetProperty("definition")[0].GetString());
+        var body = await other.ProblemAsync(HttpStatusCode.RequestEntityTooLarge, HttpMethod.Post, "workflows", new { definition = TestTenant.Definition(nodes: 1, note: new string('x', 1_200_000)) });
+        Assert.Equal("The request's body is larger than the 1,148,576 bytes that are allowed here.", body.GetProperty("detail").GetString());
+        Assert.Empty((await user.GetAsync("workflows")).GetProperty("items").EnumerateArray());
+        await user.PostAsync("workflows", large, HttpStatusCode.Created);
+    }
+
     [Fact]
     public async Task A_save_needs_the_version_that_was_edited_and_a_lost_race_tells_the_current_one()
     {

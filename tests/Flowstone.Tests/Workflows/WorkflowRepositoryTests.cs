@@ -329,4 +329,36 @@ public sealed class WorkflowRepositoryTests(TestDatabase database)
             N8nDocuments.AssertSame(document, N8nFormat.Write(stored));
         }
     }
+
+    [Fact]
+    public async Task No_way_in_lets_a_larger_definition_pass_than_is_configured()
+    {
+        var tenant = await database.NewTenantAsync();
+        var limited = new FlowstoneStore(database.Source, tenant.Clock, keys: TestKeys.Ring, maxDefinitionBytes: 100_000).Tenant(tenant.Id, tenant.Scope.Actor);
+        var large = await tenant.Scope.Workflows.CreateAsync(new NewWorkflow { Definition = TestTenant.Definition(nodes: 1, note: new string('x', 110_000)) });
+        using var document = new MemoryStream();
+        await tenant.Scope.Transfer.ExportAsync(large.Id, document);
+        var workflow = await limited.Workflows.CreateAsync(new NewWorkflow { Definition = With() });
+        await limited.Workflows.UpdateAsync(workflow.Id, With("a"), basedOn: 1);
+
+        Assert.Equal("$", await RefusedAsync(() => limited.Workflows.CreateAsync(new NewWorkflow { Definition = With("a", "b") })));
+        Assert.Equal("$", await RefusedAsync(() => limited.Workflows.UpdateAsync(workflow.Id, With("a", "b"), basedOn: 2)));
+        Assert.Equal("$", await RefusedAsync(() => limited.Workflows.UpdateAsync(workflow.Id, With("b"), basedOn: 1)));   // merged, it has both
+        Assert.Equal("$", await RefusedAsync(() => limited.Workflows.RestoreVersionAsync(large.Id, 1)));
+        Assert.Equal("versions[0].definition", await RefusedAsync(() => limited.Transfer.ImportAsync(JsonElement.Parse(document.ToArray()))));
+        Assert.Equal((2, 2), (await limited.Workflows.CountAsync(), (await limited.Workflows.FindAsync(workflow.Id))!.Version));
+
+        static async Task<string> RefusedAsync(Func<Task> call)
+        {
+            var error = Assert.Single((await Assert.ThrowsAsync<InvalidInputException>(call)).Errors);
+            Assert.EndsWith("at most 100,000 are allowed.", error.Message);
+            return error.Field;
+        }
+
+        static JsonElement With(params string[] large) => JsonSerializer.SerializeToElement(new
+        {
+            name = "Test",
+            nodes = large.Prepend("start").Select(id => new { id, name = id, type = "test.node", note = id == "start" ? "" : new string('x', 60_000) }),
+        });
+    }
 }

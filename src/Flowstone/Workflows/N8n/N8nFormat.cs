@@ -18,11 +18,12 @@ public static class N8nFormat
     /// <summary>Reads an n8n document.</summary>
     /// <param name="document">As parsed; nothing is assumed about it.</param>
     /// <param name="fallbackName">The name if the document has none, such as that of the file. Not blank.</param>
+    /// <param name="maxBytes">Of the definition.</param>
     /// <exception cref="InvalidInputException">Not an n8n workflow, or one that cannot be stored: the errors name the fields.</exception>
-    public static N8nWorkflow Read(JsonElement document, string fallbackName)
+    public static N8nWorkflow Read(JsonElement document, string fallbackName, int maxBytes = WorkflowDefinition.MaxBytes)
     {
         ArgumentException.ThrowIfNullOrWhiteSpace(fallbackName);
-        return new N8nReader(document, fallbackName).Read();
+        return new N8nReader(document, fallbackName, maxBytes).Read();
     }
 
     /// <summary>Writes a valid definition as an n8n document, whether it came from n8n or not.</summary>

@@ -36,7 +36,7 @@ public sealed record ImportNote(string Document, string Message);
 /// </remarks>
 public sealed class N8nImporter(TenantScope tenant)
 {
-    /// <summary>For a file with an array; each workflow in it may have <see cref="WorkflowDefinition.MaxBytes"/>.</summary>
+    /// <summary>For a file with an array; each workflow in it may have <see cref="WorkflowRepository.MaxDefinitionBytes"/>.</summary>
     public const int MaxFileBytes = 512 * 1024 * 1024;
 
     readonly N8nImportReport report = new();
@@ -77,7 +77,7 @@ public sealed class N8nImporter(TenantScope tenant)
             if (length > MaxFileBytes)
                 throw new InvalidInputException("$", $"is {length:N0} bytes long; at most {MaxFileBytes:N0} are allowed.");
             var bytes = await File.ReadAllBytesAsync(file, cancellationToken);
-            content = JsonDocuments.Parse(bytes, StartsArray(bytes) ? MaxFileBytes : WorkflowDefinition.MaxBytes);
+            content = JsonDocuments.Parse(bytes, StartsArray(bytes) ? MaxFileBytes : tenant.Workflows.MaxDefinitionBytes);
         }
         catch (Exception error) when (error is InvalidInputException or IOException or UnauthorizedAccessException)
         {
@@ -119,7 +119,7 @@ public sealed class N8nImporter(TenantScope tenant)
             if (!seen.Add(key))
                 throw new InvalidInputException("id", "is that of another document of this import, which went in.");
             var fallbackName = Path.GetFileNameWithoutExtension(file);
-            var workflow = N8nFormat.Read(document, string.IsNullOrWhiteSpace(fallbackName) ? Path.GetFileName(file) : fallbackName);
+            var workflow = N8nFormat.Read(document, string.IsNullOrWhiteSpace(fallbackName) ? Path.GetFileName(file) : fallbackName, tenant.Workflows.MaxDefinitionBytes);
             var hash = CanonicalJson.Hash(document);
             if (!known.TryGetValue(key, out var origin))
             {

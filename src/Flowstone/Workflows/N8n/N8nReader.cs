@@ -5,7 +5,7 @@ using static Flowstone.Workflows.WorkflowDefinition;
 namespace Flowstone.Workflows.N8n;
 
 /// <summary>One reading of one n8n document.</summary>
-sealed class N8nReader(JsonElement document, string fallbackName)
+sealed class N8nReader(JsonElement document, string fallbackName, int maxBytes)
 {
     // A field that is kept stands two levels deeper, in source.fields.
     const int MaxDocumentDepth = MaxDepth - 2;
@@ -37,8 +37,8 @@ sealed class N8nReader(JsonElement document, string fallbackName)
         }, out var bytes);
 
         // What is kept twice, as edges and as connections, can make a definition larger than its document.
-        if (bytes > MaxBytes)
-            throw new InvalidInputException("$", FormattableString.Invariant($"becomes a definition of {bytes:N0} bytes; at most {MaxBytes:N0} are allowed."));
+        if (bytes > maxBytes)
+            throw new InvalidInputException("$", FormattableString.Invariant($"becomes a definition of {bytes:N0} bytes; at most {maxBytes:N0} are allowed."));
         return new N8nWorkflow(name ?? fallbackName, description, tags ?? [], definition, [.. connections?.Warnings() ?? []]);
     }
 

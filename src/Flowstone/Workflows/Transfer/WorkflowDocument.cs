@@ -36,8 +36,9 @@ sealed class WorkflowDocument
     public IReadOnlyList<NewSchedule> Schedules { get; init; } = [];
     public IReadOnlyList<DocumentCredential> Credentials { get; init; } = [];
 
+    /// <param name="maxBytes">Of each definition.</param>
     /// <exception cref="InvalidInputException">It is no such document, of a newer format, or damaged.</exception>
-    public static WorkflowDocument Read(JsonElement document)
+    public static WorkflowDocument Read(JsonElement document, int maxBytes)
     {
         var errors = new FieldErrors(WorkflowDefinition.MaxErrors);
         if (errors.Expect("$", document, JsonValueKind.Object) is not null)
@@ -45,8 +46,8 @@ sealed class WorkflowDocument
         errors.ThrowIfAny();
         return errors.ExpectText("version", document.Find("version"), 1, 20) switch
         {
-            Plain => new() { Versions = [new(ReadPlain(document), null, null, null, null)] },
-            Full => ReadFull(document, errors),
+            Plain => new() { Versions = [new(ReadPlain(document, maxBytes), null, null, null, null)] },
+            Full => ReadFull(document, maxBytes, errors),
             null => throw new InvalidInputException("version", $"must be \"{Plain}\" or \"{Full}\": this is no exported workflow. For files of n8n there is: flowstone import n8n"),
             var other => throw new InvalidInputException("version", Version.TryParse(other, out var version) && version > Version.Parse(Full)
                 ? $"is {other}, and this Flowstone reads up to {Full}: a newer one wrote it." : $"is '{FieldErrors.Cut(other)}'; {Plain} and {Full} can be read."),
@@ -96,7 +97,7 @@ sealed class WorkflowDocument
         => plainFields.Select(name => (name, definition.Find(name) ?? default)).Where(field => field.Item2.ValueKind is not (JsonValueKind.Undefined or JsonValueKind.Null));
 
     // The original's nodes may have their name in "data", or none.
-    static DefinitionColumns ReadPlain(JsonElement document)
+    static DefinitionColumns ReadPlain(JsonElement document, int maxBytes)
     {
         var definition = JsonBytes.Write(writer =>
         {
@@ -108,7 +109,7 @@ sealed class WorkflowDocument
                     Write(writer, name, value);
             writer.WriteEndObject();
         });
-        return new DefinitionColumns(definition);
+        return new DefinitionColumns(definition, maxBytes);
     }
 
     static void WriteNamed(Utf8JsonWriter writer, JsonElement nodes)
@@ -128,7 +129,7 @@ sealed class WorkflowDocument
         writer.WriteEndArray();
     }
 
-    static WorkflowDocument ReadFull(JsonElement document, FieldErrors errors)
+    static WorkflowDocument ReadFull(JsonElement document, int maxBytes, FieldErrors errors)
     {
         if (document.FindText("format") != FormatName)
             throw new InvalidInputException("format", $"must be \"{FormatName}\".");
@@ -137,7 +138,7 @@ sealed class WorkflowDocument
         {
             if (versions.Count + 1 != version.Find("number")?.Index(int.MaxValue))
                 errors.Add($"{path}.number", $"must be {versions.Count + 1}: versions go from 1 without a gap.");
-            versions.Add(new(ReadDefinition(path, version), errors.ExpectText($"{path}.message", Present(version, "message"), 0, 2000, optional: true), Present(version, "author")?.Text,
+            versions.Add(new(ReadDefinition(path, version, maxBytes), errors.ExpectText($"{path}.message", Present(version, "message"), 0, 2000, optional: true), Present(version, "author")?.Text,
                 ReadTime($"{path}.createdAt", version, "createdAt", errors), Present(version, "basedOn")?.Index(int.MaxValue)));
         }
         if (versions.Count == 0)
@@ -154,11 +155,11 @@ sealed class WorkflowDocument
         return new() { Versions = versions, Shares = shares, Schedules = schedules, Credentials = credentials };
     }
 
-    static DefinitionColumns ReadDefinition(string path, JsonElement version)
+    static DefinitionColumns ReadDefinition(string path, JsonElement version, int maxBytes)
     {
         try
         {
-            var content = new DefinitionColumns(version.Find("definition") ?? throw new InvalidInputException("$", "is missing; an object is needed."));
+            var content = new DefinitionColumns(version.Find("definition") ?? throw new InvalidInputException("$", "is missing; an object is needed."), maxBytes);
             return Convert.ToHexStringLower(content.Hash) == version.FindText("hash") ? content
                 : throw new InvalidInputException("$", "is not what its hash says: the file was changed or damaged.");
         }

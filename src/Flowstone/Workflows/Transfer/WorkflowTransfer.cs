@@ -95,7 +95,7 @@ public sealed class WorkflowTransfer
     /// <exception cref="AccessDeniedException">The actor's role only reads.</exception>
     public async Task<ImportedWorkflow> ImportAsync(JsonElement document, CancellationToken cancellationToken = default)
     {
-        var read = WorkflowDocument.Read(document);
+        var read = WorkflowDocument.Read(document, workflows.MaxDefinitionBytes);
         var notes = new List<string>();
         var users = await IdsAsync([.. read.Versions.Select(version => version.Author).OfType<string>(), .. read.Shares.Select(share => share.User)], cancellationToken);
         var trusted = await access.IsAdministratorAsync(cancellationToken);
@@ -199,7 +199,7 @@ public sealed class WorkflowTransfer
         foreach (var named in definition["nodes"]!.AsArray().OfType<JsonObject>().Select(node => node["credentials"]).OfType<JsonObject>().SelectMany(node => node).Select(pair => pair.Value).OfType<JsonObject>())
             if (named["id"] is JsonValue value && value.TryGetValue<string>(out var old) && replaced.TryGetValue(old, out var now))
                 named["id"] = now;
-        return new DefinitionColumns(ToElement(definition));
+        return new DefinitionColumns(ToElement(definition), workflows.MaxDefinitionBytes);
     }
 
     async Task<Dictionary<Id<User>, string>> AddressesAsync(CancellationToken cancellationToken, params Id<User>?[] ids)

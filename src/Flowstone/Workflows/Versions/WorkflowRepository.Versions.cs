@@ -26,10 +26,10 @@ public sealed partial class WorkflowRepository
         => Saved(current with { Version = number, Name = save.Name, Description = save.Description, Tags = save.Tags, Category = save.Category, UpdatedAt = now }, sent, save);
 
     /// <summary>What both want, to be put on top of the newest version.</summary>
-    static DefinitionColumns Merge(Id<Workflow> id, WorkflowVersion? origin, WorkflowVersion theirs, JsonElement mine, int basedOn)
+    DefinitionColumns Merge(Id<Workflow> id, WorkflowVersion? origin, WorkflowVersion theirs, JsonElement mine, int basedOn)
     {
         var merge = origin is null ? null : DefinitionMerge.Of(origin.Definition, theirs.Definition, mine);
-        return merge is { Conflicts: [] } ? new DefinitionColumns(merge.Merged)
+        return merge is { Conflicts: [] } ? new DefinitionColumns(merge.Merged, MaxDefinitionBytes)
             : throw new VersionConflictException(
                 $"Workflow {id} is at version {theirs.Number}, not {basedOn}: read it and apply the change to that.{(merge is { Conflicts: [var first, ..] } ? $" {first.Path}: {first.Message}" : "")}",
                 origin, theirs, mine, merge?.Conflicts ?? []);
