@@ -103,7 +103,8 @@ sealed class WorkflowSamples(string superuser)
     }
 
     /// <summary>Ten nodes; the word <c>rareN</c> in one workflow of the tenant, <c>seldomN</c> in a hundred, a subject in one of sixteen, a verb in one of ten.</summary>
-    static byte[] Definition(int number)
+    /// <param name="edit">Of a parameter alone: nothing that could be looked for.</param>
+    public static byte[] Definition(int number, int edit = 0)
     {
         var random = new Random(number);
         string Pick(string[] words) => words[random.Next(words.Length)];
@@ -119,7 +120,7 @@ sealed class WorkflowSamples(string superuser)
                 name = $"{Pick(verbs)} {Pick(systems)} {i}",
                 type = i == 0 ? "n8n-nodes-base.scheduleTrigger" : i < 4 ? "n8n-nodes-base.httpRequest" : $"n8n-nodes-base.{Pick(systems)}",
                 position = new[] { i * 200, 300 },
-                parameters = new { url = $"https://api{random.Next(500)}.example.com/v1/{Pick(subjects)}", text = new string((char)('a' + i), 250) },
+                parameters = new { url = $"https://api{random.Next(500)}.example.com/v1/{Pick(subjects)}", text = new string((char)('a' + i), 250), edit },
                 credentials = i is 2 or 5 ? new Dictionary<string, object> { ["api"] = new { id = i == 2 ? $"common{number % 5}" : $"rare{number % 20_000}", name = $"Key {number % 3000}" } } : null,
             }),
         }));

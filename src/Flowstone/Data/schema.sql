@@ -131,16 +131,24 @@ CREATE FUNCTION flowstone.find_workflows(tenant uuid, patterns text[], among uui
     SET search_path TO 'pg_catalog', 'pg_temp'
     AS $_$
 declare
-    newest constant integer := 1000;   -- of which a twentieth fills a page
-    few constant integer := 10000;
+    few constant integer := 1000;     -- are looked at one by one in no time
+    sample constant integer := 250;   -- of the newest
+    common constant integer := 12;    -- of the sample: fills a page before long
+    highest constant uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
     in_name text;
     in_labels text;
     in_words text;
     conditions text;
-    sought text;
-    ranks text;
+    walk text;
     page text;
+    sought text;
+    mine uuid[];            -- what the actor reaches, the newest first
+    seen integer[];         -- how many of the sample have it in the name, the labels, the words
+    everywhere integer[];   -- the same among all of the tenant's
+    hits integer;
     last uuid;
+    reached integer;
+    step integer;           -- null: not on a walk
     met integer;
 begin
     if (tenant = any (string_to_array(current_setting('flowstone.tenants', true), ',')::uuid[])) is not true then
@@ -151,7 +159,7 @@ begin
     if in_name is null then
         return;
     end if;
-    conditions := concat(
+    conditions := concat('w.deleted_at is null',
         case when of_status is not null then ' and w.status = $4' end,
         case when of_visibility is not null then ' and w.visibility = $5' end,
         case when of_category is not null then ' and w.category = $6' end,
@@ -160,47 +168,65 @@ begin
         case when of_owner is not null then ' and w.owner_id = $9' end,
         case when of_team is not null then ' and w.team_id = $10' end);
 
-    -- The actor reaches few: all that match are sorted. Where a twentieth of the newest do, each is looked at, else the trigrams tell.
+    -- Of all, or of what the actor reaches, the newest first.
+    walk := case when among is null
+        then '(select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 order by t.workflow_id desc limit $14) t'
+        else '(select t.* from unnest($3) a (id) cross join lateral (select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = a.id offset 0) t where a.id < $11) t' end;
+
     if cardinality(among) <= few then
-        execute format('select count(*) from (select a.id from unnest($3) a (id) order by a.id desc limit $4) a
-                         cross join lateral (select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = a.id offset 0) t where %s', in_words)
-           into met using tenant, patterns, among, newest / 4;
-        ranks := case when ranked then format('case when %s then 0 when %s then 1 else 2 end', in_name, in_labels) else '0' end;
-        page := case when met >= newest / 80
-            then format('unnest($3) a (id) cross join lateral (select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = a.id offset 0) t where %s', in_words)
-            else format('flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id = any ($3) and %s', in_words) end;
         return query execute format('
-            select t.workflow_id, t.rank from (select t.workflow_id, %s as rank from %s order by 2, 1 desc offset 0) t join flowstone.workflows w on w.tenant_id = $1 and w.id = t.workflow_id
-             where w.deleted_at is null%s%s order by t.rank, t.workflow_id desc limit $11', ranks, page, conditions,
-            case when after_id is not null then ' and (t.rank > $12 or (t.rank = $12 and t.workflow_id < $13))' end)
-            using tenant, patterns, among, of_status, of_visibility, of_category, of_tags, of_template, of_owner, of_team, most, case when ranked then coalesce(after_rank, 0) else 0 end, after_id;
+            select t.workflow_id, t.rank from (select t.workflow_id, %s as rank from %s where %s) t join flowstone.workflows w on w.tenant_id = $1 and w.id = t.workflow_id
+             where (t.rank > $13 or (t.rank = $13 and t.workflow_id < $15)) and %s order by t.rank, t.workflow_id desc limit $12',
+            case when ranked then format('case when %s then 0 when %s then 1 else 2 end', in_name, in_labels) else '0' end, walk, in_words, conditions)
+            using tenant, patterns, among, of_status, of_visibility, of_category, of_tags, of_template, of_owner, of_team, highest, most,
+                  case when ranked then coalesce(after_rank, 0) else 0 end, null, coalesce(after_id, highest);
         return;
     end if;
 
-    -- Rank by rank: what is common fills the page from the newest, and what does not is rare enough for the trigrams.
+    sought := format('select array[count(*) filter (where %s), count(*) filter (where %s), count(*) filter (where %s)] from ', in_name, in_labels, in_words);
+    execute sought || '(select * from flowstone.workflow_texts t where t.tenant_id = $1 order by t.workflow_id desc limit $3) t' into everywhere using tenant, patterns, sample;
+    seen := everywhere;
+    if among is not null then
+        mine := array(select a.id from unnest(among) a (id) order by a.id desc);
+        execute sought || walk into seen using tenant, patterns, mine[:sample], null, null, null, null, null, null, null, highest;
+    end if;
+
+    -- Rank by rank: what is rare, the trigrams tell; what is common is met on a walk, in step that become longer.
     for r in 0..2 loop
         continue when r < case when ranked then coalesce(after_rank, 0) else 2 end;
-        sought := concat(case when not ranked then in_words
-                              when r = 0 then in_labels || ' and ' || in_name
-                              when r = 1 then in_labels || ' and not (' || in_name || ')'
-                              else in_words || ' and not (' || in_labels || ')' end,
-                         case when among is not null then ' and t.workflow_id = any ($3)' end);
-        last := case when after_id is not null and (not ranked or r = after_rank) then after_id else 'ffffffff-ffff-ffff-ffff-ffffffffffff' end;
-        for older in 0..1 loop
-            page := case when older = 0
-                then format('(select * from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 order by t.workflow_id desc limit %s) t where %s', newest, sought)
-                else format('flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 and %s', sought) end;
+        sought := case when not ranked then in_words
+                       when r = 0 then in_labels || ' and ' || in_name
+                       when r = 1 then in_labels || ' and not (' || in_name || ')'
+                       else in_words || ' and not (' || in_labels || ')' end;
+        last := case when after_id is not null and (not ranked or r = after_rank) then after_id else highest end;
+        hits := case when not ranked then seen[3] when r = 0 then seen[1] else seen[r + 1] - seen[r] end;
+        reached := 0;
+        step := least(most, 10000) * 2 * sample / greatest(hits, common);
+        loop
+            if hits < common and everywhere[case when r = 2 then 3 else 2 end] < common then
+                step := null;
+                page := format('(select t.workflow_id from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 and %s offset 0) t', sought)
+                    || case when among is not null then ' where t.workflow_id = any ($3)' else '' end;
+            else
+                page := walk || ' where ' || sought;
+            end if;
             return query execute format('
                 select t.workflow_id, $13 from (select t.workflow_id from %s order by 1 desc offset 0) t join flowstone.workflows w on w.tenant_id = $1 and w.id = t.workflow_id
-                 where w.deleted_at is null%s order by t.workflow_id desc limit $12', page, conditions)
-                using tenant, patterns, among, of_status, of_visibility, of_category, of_tags, of_template, of_owner, of_team, last, most, case when ranked then r else 0 end;
+                 where %s order by t.workflow_id desc limit $12', page, conditions)
+                using tenant, patterns, case when step is null then mine else mine[reached + 1 : reached + step] end, of_status, of_visibility, of_category, of_tags, of_template, of_owner, of_team,
+                      last, most, case when ranked then r else 0 end, step;
             get diagnostics met = row_count;
             most := most - met;
             if most <= 0 then
                 return;
             end if;
-            execute 'select t.workflow_id from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $2 order by t.workflow_id desc offset $3 - 1 limit 1' into last using tenant, last, newest;
-            exit when last is null;
+            exit when step is null;
+            reached := reached + step;
+            if among is null then
+                execute 'select t.workflow_id from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $2 order by t.workflow_id desc offset $3 - 1 limit 1' into last using tenant, last, step;
+            end if;
+            exit when last is null or reached >= cardinality(mine);
+            step := step * 4;
         end loop;
     end loop;
 end $_$;
@@ -1007,11 +1033,17 @@ CREATE INDEX ix_workflow_texts_words ON flowstone.workflow_texts USING gin (tena
 
 CREATE INDEX ix_workflows_by_owner ON flowstone.workflows USING btree (tenant_id, owner_id, id);
 
+CREATE INDEX ix_workflows_by_owner_update ON flowstone.workflows USING btree (tenant_id, owner_id, updated_at, id);
+
 CREATE INDEX ix_workflows_by_team ON flowstone.workflows USING btree (tenant_id, team_id, id);
+
+CREATE INDEX ix_workflows_by_team_update ON flowstone.workflows USING btree (tenant_id, team_id, updated_at, id) WHERE (team_id IS NOT NULL);
 
 CREATE INDEX ix_workflows_by_update ON flowstone.workflows USING btree (tenant_id, updated_at, id);
 
 CREATE INDEX ix_workflows_public ON flowstone.workflows USING btree (tenant_id, id) WHERE ((visibility)::text = 'PUBLIC'::text);
+
+CREATE INDEX ix_workflows_public_by_update ON flowstone.workflows USING btree (tenant_id, updated_at, id) WHERE ((visibility)::text = 'PUBLIC'::text);
 
 CREATE INDEX ix_workflows_templates ON flowstone.workflows USING btree (tenant_id, id) WHERE is_template;
 

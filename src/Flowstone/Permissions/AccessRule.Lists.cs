@@ -51,19 +51,24 @@ sealed partial class AccessRule
             _ => ($"array(select distinct a.id from ({Ways("$1", $"${next}", $"${next + 1}")}) a)", [P(actor.UserId), P(ExecutionRepository.DatabaseNow(clock))]),
         };
 
-    /// <summary>A condition on rows of workflows, <c>w</c>, that are read anyhow: whether the actor may know of each. For a list that comes by another index than the ways.</summary>
+    /// <summary>
+    /// For a list that comes by another index than the ways. <c>Sql</c> is a condition on rows of workflows, <c>w</c>, that are read anyhow: whether the actor may know of each.
+    /// <c>Few</c> is one row, <c>f</c>, with the <c>ids</c>, some of them twice; SQL's null where they are more than a thousand. Null where the actor reaches all.
+    /// </summary>
     /// <param name="next">The number of the next parameter of the statement.</param>
-    public async ValueTask<(string Sql, NpgsqlParameter[] Parameters)> RowsAsync(int next, CancellationToken cancellationToken)
+    public async ValueTask<(string Sql, string? Few, NpgsqlParameter[] Parameters)> RowsAsync(int next, CancellationToken cancellationToken)
     {
         var (all, limit) = await LimitAsync(cancellationToken);
         if (all || limit == AccessLevel.None)
-            return (all && limit > AccessLevel.None ? "" : " and false", []);
+            return (all && limit > AccessLevel.None ? "" : " and false", null, []);
         var (user, now) = ($"${next}", $"${next + 1}");
         return ($"""
              and (w.owner_id = {user} or w.visibility = 'PUBLIC'
                   or (w.visibility <> 'PRIVATE' and w.team_id in (select m.team_id from flowstone.team_members m where m.tenant_id = $1 and m.user_id = {user}))
                   or w.id in (select s.workflow_id from flowstone.workflow_shares s
                                where s.tenant_id = $1 and s.user_id = {user} and coalesce(s.expires_at, 'infinity') > coalesce({now}, now())))
+            """, $"""
+            (select case when cardinality(r.ids) <= 1000 then r.ids end as ids from (select array(select a.id from ({Ways("$1", user, now)}) a limit 1001) as ids offset 0) r offset 0) f
             """, [P(actor.UserId), P(ExecutionRepository.DatabaseNow(clock))]);
     }
 }

@@ -152,8 +152,11 @@ sealed class WorkflowMapping : IEntityTypeConfiguration<Workflow>
         workflow.Property<int?>("IndexedVersion");
         workflow.HasIndex(w => new { w.TenantId, w.Id }, "ix_workflows_unindexed").HasFilter("indexed_version is distinct from version");
 
-        // WorkflowOrder.Updated.
+        // WorkflowOrder.Updated: of all, and for each way of AccessRule.
         workflow.HasIndex(w => new { w.TenantId, w.UpdatedAt, w.Id }).HasDatabaseName("ix_workflows_by_update");
+        workflow.HasIndex(w => new { w.TenantId, w.OwnerId, w.UpdatedAt, w.Id }).HasDatabaseName("ix_workflows_by_owner_update");
+        workflow.HasIndex(w => new { w.TenantId, w.TeamId, w.UpdatedAt, w.Id }).HasDatabaseName("ix_workflows_by_team_update").HasFilter("team_id is not null");
+        workflow.HasIndex(w => new { w.TenantId, w.UpdatedAt, w.Id }, "ix_workflows_public_by_update").HasFilter("visibility = 'PUBLIC'");
 
         // Templates.
         workflow.HasIndex(w => new { w.TenantId, w.Id }, "ix_workflows_templates").HasFilter("is_template");

@@ -45,7 +45,7 @@ public sealed partial class SourceTests
     [
         "{rest}", "{Tree}", "{asked}", "{List(", "{WriteSql.Payload}", "{Payload}", "{Locked}", "{NewRun}", "{There}", "{There(", "{Queued}", "{ExecutionRow.Columns}", "{NodeExecutionRow.Columns}", "{role}", "{tenants}", "{name}", "{LockKey}", "{Database.ByKeyOnly}", "{TenantPolicies.", "{Horizon.Days}", "{QueueSql.ClaimOrder}", "{reach.Sql}", "{ended}", "{RowsAtOnce}", "{Given(", "{Count(", "{key}", "{reachOfQueue.Sql}", "{Ended(", "{Ways(", "{tenant}", "{user}", "{now}", "{next", "{column}", "{(int)needed}", "{joined}", "{AnotherAdministrator}", "{change}", "{changes}", "{places}", "{AuditEntry.Columns}", "{shares}", "{AccessRule.MayUse}", "{KeyAlong}", "{column.", "{key}", "{Counting}", "{which}", "{Unfinished}", "{OnlyTheirs}",
         "{ShortestHorizon.Days}", "{table}", "{AppRole}", "{policy.", "{check}", "{condition}", "{column}", "{QueueSql.", "{First}",
-        "{All", "{most}", "{branch}", "{string.Join(\" union all ", "{alias}", "{workflow}", "{comparison}", "{Add(P(", "{end}", "{columns}", "{Place}", "{Columns}", "{conditions}", "{WorkflowRow.Columns}", "{found}", "{sql}", "{page.Sql}", "{Newest}", "{Joined}", "{Order}", "{Ended}", "{Expired}", "{(limits ? ", "{(has.", "{(thorough ? ", "{(failed ? ",
+        "{All", "{most}", "{branch}", "{string.Join(\" union all ", "{alias}", "{workflow}", "{comparison}", "{Add(P(", "{end}", "{columns}", "{Place}", "{Columns}", "{conditions}", "{WorkflowRow.Columns}", "{found}", "{sql}", "{page.Sql}", "{reach.Few}", "{page}", "{walk}", "{many}", "{Newest}", "{Joined}", "{Order}", "{Ended}", "{Expired}", "{(limits ? ", "{(has.", "{(thorough ? ", "{(failed ? ",
     ];
 
     [Fact]

@@ -1868,7 +1868,17 @@ namespace Flowstone.Data.Migrations
                     b.HasIndex("TenantId", "UpdatedAt", "Id")
                         .HasDatabaseName("ix_workflows_by_update");
 
+                    b.HasIndex("TenantId", "OwnerId", "UpdatedAt", "Id")
+                        .HasDatabaseName("ix_workflows_by_owner_update");
+
+                    b.HasIndex("TenantId", "TeamId", "UpdatedAt", "Id")
+                        .HasDatabaseName("ix_workflows_by_team_update")
+                        .HasFilter("team_id is not null");
+
                     b.HasIndex(new[] { "TenantId", "Id" }, "ix_workflows_public")
+                        .HasFilter("visibility = 'PUBLIC'");
+
+                    b.HasIndex(new[] { "TenantId", "UpdatedAt", "Id" }, "ix_workflows_public_by_update")
                         .HasFilter("visibility = 'PUBLIC'");
 
                     b.HasIndex(new[] { "TenantId", "Id" }, "ix_workflows_templates")

@@ -17,12 +17,25 @@ public sealed partial class WorkflowRepository
         var reach = await access.RowsAsync(next: 6, cancellationToken);
 
         // From the references, also where nearly all workflows have one: they come in order, and the page is soon full. Until it is, their key is enough.
+        var many = reach.Few is null ? "" : " and f.ids is null";
+        var walk = $"""
+            select w.id, w.name from flowstone.workflow_references r cross join lateral (
+                   select w.id, w.name from flowstone.workflows w where w.tenant_id = $1 and w.id = r.workflow_id and w.deleted_at is null{reach.Sql} offset 0) w
+             where r.tenant_id = $1 and r.kind = $2 and r.value = $3 and r.workflow_id < coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'){many}
+             order by r.workflow_id desc limit $5
+            """;
+
+        // Who reaches few might wait for a page that never fills: each of the few is looked at instead.
+        var page = reach.Few is null ? walk : $"""
+            select p.id, p.name from {reach.Few} cross join lateral (
+                (select w.id, w.name from (select distinct a.id from unnest(f.ids) a (id) order by a.id desc offset 0) a
+                   cross join lateral (select r.workflow_id from flowstone.workflow_references r where r.tenant_id = $1 and r.kind = $2 and r.value = $3 and r.workflow_id = a.id offset 0) r
+                   cross join lateral (select w.id, w.name from flowstone.workflows w where w.tenant_id = $1 and w.id = r.workflow_id and w.deleted_at is null offset 0) w
+                  where a.id < coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff') order by a.id desc limit $5)
+                union all ({walk})) p
+            """;
         return await database.SearchAsync($"""
-            select page.id, page.name, n.node_ids from (
-                select w.id, w.name from flowstone.workflow_references r cross join lateral (
-                       select w.id, w.name from flowstone.workflows w where w.tenant_id = $1 and w.id = r.workflow_id and w.deleted_at is null{reach.Sql} offset 0) w
-                 where r.tenant_id = $1 and r.kind = $2 and r.value = $3 and r.workflow_id < coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff')
-                 order by r.workflow_id desc limit $5) page
+            select page.id, page.name, n.node_ids from ({page}) page
               cross join lateral (
                 select r.node_ids from flowstone.workflow_references r where r.tenant_id = $1 and r.kind = $2 and r.value = $3 and r.workflow_id = page.id offset 0) n
              order by page.id desc

@@ -27,6 +27,10 @@ public sealed partial class WorkflowPlanTests(WorkflowPlanTests.FilledDatabase f
         => UsesAsync(filled.Some, s => s.Workflows.ListAsync(new(), null, 50), "ix_workflows_by_owner", "ix_workflows_by_team", "pk_workflow_shares", "ix_workflows_public");
 
     [Fact]
+    public Task So_has_each_by_change()
+        => UsesAsync(filled.Some, s => s.Workflows.PageAsync(new(), WorkflowOrder.Updated, null, 50), "ix_workflows_by_owner_update", "ix_workflows_by_team_update", "pk_workflow_shares", "ix_workflows_public_by_update");
+
+    [Fact]
     public Task Those_of_an_owner_have_an_index() => UsesAsync(filled.All, s => s.Workflows.ListAsync(new() { OwnerId = filled.Some.Actor.UserId }, null, 50), "ix_workflows_by_owner");
 
     [Fact]
@@ -50,6 +54,7 @@ public sealed partial class WorkflowPlanTests(WorkflowPlanTests.FilledDatabase f
     {
         await UsesAsync(filled.All, s => s.Workflows.UsageAsync(kind, value, null, 50), "pk_workflow_references");
         await UsesAsync(filled.Some, s => s.Workflows.UsageAsync(kind, value, filled.Middle, 50), "pk_workflow_references");
+        await UsesAsync(filled.Few, s => s.Workflows.UsageAsync(kind, value, filled.Middle, 50), "pk_workflow_references");
     }
 
     [Fact]
@@ -69,6 +74,40 @@ public sealed partial class WorkflowPlanTests(WorkflowPlanTests.FilledDatabase f
 
     [Fact]
     public Task A_user_finds_a_common_word_among_what_is_reached() => UsesAsync(filled.Some, s => s.Workflows.PageAsync(new() { Search = "orders" }, WorkflowOrder.Relevance, null, 50), "pk_workflow_texts");
+
+    [Fact]
+    public Task Who_reaches_few_has_each_looked_at() => UsesAsync(filled.Few, s => s.Workflows.PageAsync(new() { Search = "node4720" }, WorkflowOrder.Relevance, null, 50), "pk_workflow_texts");
+
+    /// <summary>Whichever way a search goes: in names, in labels, in the rest; in nearly all, in some, in one, in none.</summary>
+    [Theory]
+    [InlineData("orders")]
+    [InlineData("type")]
+    [InlineData("name")]
+    [InlineData("invoices")]
+    [InlineData("ame1 orders")]
+    [InlineData("node47 orders")]
+    [InlineData("node4747")]
+    [InlineData("name 7 orders")]
+    [InlineData("zebra")]
+    public async Task Pages_hold_what_a_look_at_each_row_finds(string words)
+    {
+        foreach (var (scope, user) in new[] { (filled.All, (Id<User>?)null), (filled.Some, filled.Some.Actor.UserId), (filled.Few, filled.Few.Actor.UserId) })
+        {
+            var expected = await filled.LookAsync(words, user);
+            var pages = new List<ListedWorkflow>();
+            for (WorkflowPlace? after = null; pages.Count < 2_000; after = pages[^1].Place)
+            {
+                var page = await scope.Workflows.PageAsync(new() { Search = words }, WorkflowOrder.Relevance, after, 170);
+                pages.AddRange(page);
+                if (page.Count < 170)
+                    break;
+            }
+            Assert.Equal(expected.Take(pages.Count), pages.Select(one => one.Workflow.Id));
+            Assert.True(pages.Count >= Math.Min(expected.Count, 2_000), $"{pages.Count} of {expected.Count}");
+            Assert.Equal(Math.Min(expected.Count, 10_000), (await scope.Workflows.CountAsync(new WorkflowFilter { Search = words })).Value);
+            Assert.Equal(expected.OrderDescending().Take(300), (await scope.Workflows.ListAsync(new() { Search = words }, null, 300)).Select(one => one.Id));
+        }
+    }
 
     [Fact]
     public Task Comments_are_of_one_workflow() => UsesAsync(filled.All, s => s.Comments.ListAsync(filled.Middle, new(), null, 50), "pk_workflow_comments");
@@ -99,10 +138,12 @@ public sealed partial class WorkflowPlanTests(WorkflowPlanTests.FilledDatabase f
     {
         readonly PlanLog log = new();
         NpgsqlDataSource source = null!;
+        string superuser = null!;
 
         public FlowstoneStore Store { get; private set; } = null!;
         public TenantScope All { get; private set; } = null!;
         public TenantScope Some { get; private set; } = null!;
+        public TenantScope Few { get; private set; } = null!;
         public Id<Team> Team { get; private set; }
         public Id<Workflow> Middle { get; private set; }
         public DateTimeOffset MiddleAt { get; private set; }
@@ -110,9 +151,33 @@ public sealed partial class WorkflowPlanTests(WorkflowPlanTests.FilledDatabase f
 
         public List<string> TakePlans() => log.Take();
 
+        /// <summary>All that have the words, by rank, newest first: found without any index.</summary>
+        public async Task<List<Id<Workflow>>> LookAsync(string words, Id<User>? user)
+        {
+            await using var connection = new NpgsqlConnection(superuser);
+            await connection.OpenAsync();
+            await using var command = new NpgsqlCommand("""
+                select w.id from flowstone.workflows w join flowstone.workflow_texts t on t.tenant_id = w.tenant_id and t.workflow_id = w.id
+                 where w.tenant_id = $1 and ($2::uuid is null or w.owner_id = $2 or w.visibility = 'PUBLIC' or w.id = $3
+                        or (w.visibility = 'TEAM' and exists (select from flowstone.team_members m where m.tenant_id = $1 and m.team_id = w.team_id and m.user_id = $2)))
+                   and (select bool_and(strpos(t.words, p) > 0) from unnest($4) p)
+                 order by case when (select bool_and(strpos(t.name, p) > 0) from unnest($4) p) then 0 when (select bool_and(strpos(t.labels, p) > 0) from unnest($4) p) then 1 else 2 end, w.id desc
+                """, connection);
+            command.Parameters.Add(new() { Value = All.TenantId.Value });
+            command.Parameters.Add(new() { Value = (object?)user?.Value ?? DBNull.Value, NpgsqlDbType = NpgsqlTypes.NpgsqlDbType.Uuid });
+            command.Parameters.Add(new() { Value = user == Few.Actor.UserId ? Guid.Empty : Middle.Value });
+            command.Parameters.Add(new() { Value = WorkflowSearch.Patterns(words).Select(pattern => pattern.Trim('%')).ToArray() });
+            var found = new List<Id<Workflow>>();
+            await using var reader = await command.ExecuteReaderAsync();
+            while (await reader.ReadAsync())
+                found.Add(new(reader.GetGuid(0)));
+            return found;
+        }
+
         public async ValueTask InitializeAsync()
         {
             var copy = await database.NewDatabaseAsync();
+            superuser = database.SuperuserConnectionString(copy);
             source = await log.ConnectAsync(database, copy);
             Store = new FlowstoneStore(source, TimeProvider.System, keys: TestKeys.Ring);
             foreach (var slug in new[] { "a", "b", "c" })
@@ -122,10 +187,11 @@ public sealed partial class WorkflowPlanTests(WorkflowPlanTests.FilledDatabase f
                 var user = await All.Users.CreateAsync(new NewUser { Email = $"u@{slug}.example" });
                 Team = (await All.Teams.CreateAsync("Team", null, user.Id)).Id;
                 Some = Store.Tenant(tenant.Id, Actor.User(user.Id));
+                Few = Store.Tenant(tenant.Id, Actor.User((await All.Users.CreateAsync(new NewUser { Email = $"few@{slug}.example" })).Id));
                 await database.ExecuteAsync(copy, $"""
                     insert into flowstone.workflows (tenant_id, id, name, status, visibility, tags, owner_id, team_id, version, indexed_version, is_template, created_at, updated_at)
-                    select '{tenant.Id}', ('01a00000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'name' || i, 'DRAFT', case when i % 50 = 1 then 'TEAM' when i % 50 = 2 then 'PUBLIC' else 'PRIVATE' end, '{"{}"}',
-                           case when i % 100 = 3 then '{user.Id}'::uuid end, case when i % 50 = 1 then '{Team}'::uuid end, 1, 1, i % 500 = 2, now(), now() - i * interval '1 minute'
+                    select '{tenant.Id}', ('01a00000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid, 'name' || i, 'DRAFT', case when i % 10 = 1 then 'TEAM' when i % 50 = 2 then 'PUBLIC' else 'PRIVATE' end, '{"{}"}',
+                           case when i % 50 = 3 then '{user.Id}'::uuid end, case when i % 10 = 1 then '{Team}'::uuid end, 1, 1, i % 500 = 2, now(), now() - i * interval '1 minute'
                       from generate_series(1, {(slug == "c" ? 20_000 : 2_000)}) i;
                     insert into flowstone.workflow_texts (tenant_id, workflow_id, name, labels, words)
                     select tenant_id, id, ' ' || name, ' ' || name || case when ascii(right(name, 1)) % 2 = 0 then ' orders' else ' invoices' end,
