@@ -20,6 +20,7 @@ static class FlowstoneCommand
         UserCommand.Create(),
         KeysCommand.Create(),
         RetentionCommand.Create(),
+        ScheduleCommand.Create(),
         TrashCommand.Create(),
         ResetCommand.Create(),
         HealthCommand.Create(),

@@ -20,8 +20,9 @@ static class MigrateCommand
             await using var postgres = OpenStore.GivenDatabase(arguments) is null ? await OpenStore.StartOwnAsync(arguments, cancellationToken) : null;
             if (postgres is not null && !arguments.GetValue(status))
                 await DatabaseInstaller.CreateDatabaseAsync(postgres.ConnectionString() + ";Pooling=false", OpenStore.DatabaseName, cancellationToken);
-            var installer = new DatabaseInstaller(OpenStore.GivenDatabase(arguments) is { } given
-                ? DatabaseUrl.Parse(given).ConnectionString : postgres!.ConnectionString(OpenStore.DatabaseName) + ";Pooling=false");
+            var administrator = OpenStore.GivenDatabase(arguments) is { } given
+                ? DatabaseUrl.Parse(given).ConnectionString : postgres!.ConnectionString(OpenStore.DatabaseName) + ";Pooling=false";
+            var installer = new DatabaseInstaller(administrator);
             if (arguments.GetValue(status))
             {
                 var pending = await installer.PendingAsync(cancellationToken);
@@ -30,6 +31,11 @@ static class MigrateCommand
             }
             var applied = await installer.RunAsync(cancellationToken);
             Output.Line(applied.Count == 0 ? "The schema was current; roles, policies and partitions are checked." : $"Applied: {string.Join(", ", applied)}");
+
+            // A server does it too, but not every platform runs one.
+            await using var store = new FlowstoneStore(FlowstoneStore.Connect(OpenStore.OptionsFor(administrator)), TimeProvider.System);
+            if (await store.WorkflowIndex.RunAsync(cancellationToken) is > 0 and var indexed)
+                Output.Line($"{indexed:N0} workflows can be searched now.");
             return 0;
         });
         return command;

@@ -91,7 +91,7 @@ public sealed class FlowstoneStore : IAsyncDisposable
     /// <summary>Adds up what ended; the server does it every few seconds.</summary>
     public StatisticsFold Statistics { get; }
 
-    /// <summary>Makes workflows findable that a release without search saved; the server does it every ten minutes.</summary>
+    /// <summary>Makes workflows findable that a release without search saved; <c>flowstone migrate</c> does it, and the server every ten minutes.</summary>
     public WorkflowIndex WorkflowIndex { get; }
 
     /// <summary>Fires what is due; the server does it.</summary>

@@ -21,7 +21,8 @@ static class ConsoleEndpoints
     {
         var pages = app.MapGroup("").ExcludeFromDescription();
         pages.MapGet("/", (string? cursor) => Page<OverviewPage>(new { Cursor = cursor }));
-        pages.MapGet("/workflows", (string? cursor) => Page<WorkflowsPage>(new { Cursor = cursor }));
+        pages.MapGet("/workflows", (string? search, string? cursor) => Page<WorkflowsPage>(new { Search = search, Cursor = cursor }));
+        pages.MapGet("/schedules", (string? cursor) => Page<SchedulesPage>(new { Cursor = cursor }));
         pages.MapGet("/executions/{id}", (Id<Execution> id) => Page<ExecutionPage>(new { Id = id }));
         pages.MapGet("/executions/{id}/payloads/{name}", (Id<Execution> id, string name) => Page<PayloadPage>(new { Id = id, Name = name }));
         pages.MapPost("/sign-out", SignOut).RequireAuthorization(Access.InPerson);

@@ -19,6 +19,7 @@ static class ScheduleEndpoints
         app.MapGet("/workflows/{id}/schedules", List).WithTags("Schedules");
         app.MapPost("/workflows/{id}/schedules", Create).WithExample(Example).WithTags("Schedules");
         var schedules = app.MapGroup("/schedules").WithTags("Schedules");
+        schedules.MapGet("", ListAll);
         schedules.MapPost("/preview", Preview).WithExample("""{"name":"Every quarter of an hour","cron":"*/15 * * * *","timeZone":"America/New_York"}""");
         schedules.MapGet("/{id}", Get).WithName("GetSchedule");
         schedules.MapPut("/{id}", Update).WithExample(Example);
@@ -36,6 +37,10 @@ static class ScheduleEndpoints
             throw new NotFoundException("Workflow", id);
         return TypedResults.Ok(page.Of(schedules, s => s.Id));
     }
+
+    /// <summary>Those of all workflows whose executions you may read, newest first.</summary>
+    static async Task<Ok<Page<Schedule>>> ListAll(TenantScope tenant, [AsParameters] PageQuery page, CancellationToken cancellationToken)
+        => TypedResults.Ok(page.Of(await tenant.Schedules.ListAsync(page.Before<Schedule>(), page.Take, cancellationToken), s => s.Id));
 
     static async Task<CreatedAtRoute<Schedule>> Create(Id<Workflow> id, NewSchedule request, TenantScope tenant, CancellationToken cancellationToken)
     {

@@ -65,7 +65,7 @@ static class WorkflowListEndpoints
         TenantScope tenant, [AsParameters] WorkflowQuery query, string? count, [AsParameters] PageQuery page, CancellationToken cancellationToken)
     {
         var (filter, order) = (query.ToFilter(), query.Order);
-        var rows = page.Of(await tenant.Workflows.PageAsync(filter, order, page.After(Place), page.Take, cancellationToken), w => Text(order, w.Place)).Select(w => w.Workflow);
+        var rows = await PageAsync(tenant, filter, order, page, cancellationToken);
         var total = count switch
         {
             null or "" => null,
@@ -101,6 +101,9 @@ static class WorkflowListEndpoints
             throw new InvalidInputException("nodeType", "or credential, workflow or url: exactly one of them must be given.");
         return TypedResults.Ok(page.Of(await tenant.Workflows.UsageAsync(kind, value!, page.Before<Workflow>(), page.Take, cancellationToken), w => w.Id));
     }
+
+    internal static async Task<Page<Workflow>> PageAsync(TenantScope tenant, WorkflowFilter filter, WorkflowOrder order, PageQuery page, CancellationToken cancellationToken = default)
+        => page.Of(await tenant.Workflows.PageAsync(filter, order, page.After(Place), page.Take, cancellationToken), w => Text(order, w.Place)).Select(w => w.Workflow);
 
     static string Text(WorkflowOrder order, WorkflowPlace place) => order switch
     {

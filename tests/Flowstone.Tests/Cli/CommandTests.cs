@@ -5,6 +5,7 @@ using Flowstone.Cli;
 using Flowstone.Credentials;
 using Flowstone.Tests.Credentials.Original;
 using Flowstone.Tests.Snapshots;
+using Flowstone.Workflows;
 
 namespace Flowstone.Tests.Cli;
 
@@ -53,7 +54,7 @@ public sealed class CommandTests(TestDatabase database)
 
             Assert.Equal((1, "2 documents: 1 workflows made, 1 refused\n"), (imported.ExitCode, imported.Output));
             Assert.StartsWith($"{two.Id}.json: versions[0].definition: is not what its hash says", imported.Error, StringComparison.Ordinal);
-            Assert.Equal(["One", "Two", "One"], (await tenant.Scope.Workflows.ListAsync(new(), null, 10)).Select(w => w.Name));
+            Assert.Equal(["One", "One", "Two"], (await tenant.Scope.Workflows.ListAsync(new(), null, 10)).Select(w => w.Name).Order());
         }
         finally
         {
@@ -118,6 +119,41 @@ public sealed class CommandTests(TestDatabase database)
         Assert.Equal("Lost is back.\n", (await Tool.RunAsync(null, ["trash", "restore", $"{workflow.Id}", .. where])).Output);
         Assert.Empty((await Tool.RunAsync(null, ["trash", "list", .. where])).Output);
         Assert.StartsWith("--yes: is needed", (await Tool.RunAsync(null, ["trash", "purge", "--database", database.AppConnectionString()])).Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Schedules_are_listed_previewed_paused_and_resumed()
+    {
+        var tenant = await database.NewTenantAsync();
+        var workflow = await tenant.CreateWorkflowAsync();
+        var made = new NewSchedule { Name = "Every year", Cron = "30 9 1 1 *", TimeZone = "Europe/Berlin" };
+        var schedule = await tenant.InAnotherProcess(database.Source).Scope.Schedules.CreateAsync(workflow.Id, made);
+        string[] where = ["--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()];
+
+        Assert.Matches($@"^{schedule.Id}  \d{{4}}-01-01 08:30:00Z  30 9 1 1 \*  Europe/Berlin +Every year\n$", (await Tool.RunAsync(null, ["schedule", "list", .. where])).Output);
+        Assert.Equal("Every year is paused.\n", (await Tool.RunAsync(null, ["schedule", "pause", $"{schedule.Id}", .. where])).Output);
+        Assert.Empty((await Tool.RunAsync(null, ["schedule", "next", $"{schedule.Id}", .. where])).Output);
+        Assert.Matches(@"^Every year is due next at \d{4}-01-01 08:30:00Z\.\n$", (await Tool.RunAsync(null, ["schedule", "resume", $"{schedule.Id}", .. where])).Output);
+        Assert.Equal(3, JsonElement.Parse((await Tool.RunAsync(null, ["schedule", "next", $"{schedule.Id}", "--count", "3", "--json", .. where])).Output).GetArrayLength());
+        Assert.Equal(schedule.Id.ToString(), JsonElement.Parse((await Tool.RunAsync(null, ["schedule", "list", "--workflow", $"{workflow.Id}", "--json", .. where])).Output)[0].GetProperty("id").GetString());
+        Assert.Matches(@"^\d{4}-03-01 00:00:00Z  \w+day\n$", (await Tool.RunAsync(null, ["schedule", "preview", "0 0 1 3 *", "--count", "1"])).Output);
+        Assert.Equal((2, "cron: the minute '61' is wrong"), (await Tool.RunAsync(null, ["schedule", "preview", "61 * * * *"])) is var wrong ? (wrong.ExitCode, wrong.Error[..30]) : default);
+    }
+
+    [Fact]
+    public async Task Migrating_makes_workflows_of_an_older_release_findable()
+    {
+        var alone = await database.AloneAsync();
+        var tenant = await alone.NewTenantAsync();
+        await tenant.CreateWorkflowAsync("Nightly");
+        await alone.ExecuteAsync(null, "delete from flowstone.workflow_texts; update flowstone.workflows set indexed_version = null");
+        Assert.Empty(await tenant.Scope.Workflows.ListAsync(new() { Search = "nightly" }, null, 10));
+
+        Assert.EndsWith("1 workflows can be searched now.\n", (await MigrateAsync()).Output, StringComparison.Ordinal);
+        Assert.Single(await tenant.Scope.Workflows.ListAsync(new() { Search = "nightly" }, null, 10));
+        Assert.DoesNotContain("searched", (await MigrateAsync()).Output, StringComparison.Ordinal);
+
+        Task<Tool.Result> MigrateAsync() => Tool.RunAsync(null, "migrate", "--database", alone.SuperuserConnectionString());
     }
 
     [Fact]

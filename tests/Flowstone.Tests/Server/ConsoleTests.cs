@@ -13,7 +13,7 @@ public sealed class ConsoleTests(TestDatabase database, TestServer server)
     public async Task Without_a_session_every_page_leads_to_the_sign_in()
     {
         using var http = await server.AnonymousAsync();
-        foreach (var path in new[] { "/", "/workflows", "/executions/01900000-0000-7000-8000-000000000001" })
+        foreach (var path in new[] { "/", "/workflows", "/schedules", "/executions/01900000-0000-7000-8000-000000000001" })
         {
             using var response = await http.GetAsync(path);
             Assert.Equal("/sign-in", response.Headers.Location?.ToString());
@@ -26,6 +26,40 @@ public sealed class ConsoleTests(TestDatabase database, TestServer server)
         var user = await server.SignInAsync();
         Assert.Contains("./flowstone simulate", (await PageAsync(user, "/")).QuerySelector(".empty")?.TextContent, StringComparison.Ordinal);
         Assert.Contains("./flowstone import n8n", (await PageAsync(user, "/workflows")).QuerySelector(".empty")?.TextContent, StringComparison.Ordinal);
+        Assert.Contains("No workflow has all", (await PageAsync(user, "/workflows?search=%3Cb%3E+zebra")).QuerySelector(".empty")?.TextContent, StringComparison.Ordinal);
+        Assert.Contains("POST /api/v1/workflows/{id}/schedules", (await PageAsync(user, "/schedules")).QuerySelector(".empty")?.TextContent, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Workflows_are_searched_page_by_page()
+    {
+        var user = await server.SignInAsync();
+        for (var i = 0; i < 60; i++)
+            await user.CreateWorkflowAsync($"{(i % 6 == 0 ? "Weekly" : "Nightly")} & more {i}");
+
+        var first = await PageAsync(user, "/workflows?search=nightly+%26");
+        Assert.Equal(("nightly &", 50), (first.QuerySelector("input[type=search]")?.GetAttribute("value"), first.QuerySelectorAll("tbody tr").Length));
+        Assert.Null(first.QuerySelector("a[rel=next]"));
+        var all = await PageAsync(user, "/workflows?search=more");
+        var rest = await PageAsync(user, all.QuerySelector("a[rel=next]")!.GetAttribute("href")!);
+        Assert.Equal(10, rest.QuerySelectorAll("tbody tr").Length);
+    }
+
+    [Fact]
+    public async Task Schedules_show_what_is_due_and_what_became_of_the_last_time()
+    {
+        var user = await server.SignInAsync();
+        var path = $"workflows/{await user.CreateWorkflowAsync("<b>Nightly</b>")}/schedules";
+        await user.PostAsync(path, new { name = "<i>Nine</i>", cron = "0 9 * * *", timeZone = "Europe/Berlin" }, HttpStatusCode.Created);
+        await user.PostAsync(path, new { name = "Often", intervalSeconds = 90, active = false }, HttpStatusCode.Created);
+
+        var page = await PageAsync(user, "/schedules");
+
+        Assert.Equal(["Often", "<i>Nine</i>"], page.QuerySelectorAll("tbody td:nth-child(2)").Select(cell => cell.FirstChild!.TextContent));
+        Assert.Equal("<b>Nightly</b>", page.QuerySelector("tbody .below")?.TextContent);
+        Assert.Equal(["every 00:01:30", "0 9 * * *  Europe/Berlin"], page.QuerySelectorAll("tbody code").Select(cell => cell.TextContent));
+        Assert.Equal("paused", page.QuerySelector("tbody td")?.TextContent);
+        Assert.Matches(@"^\d{4}-\d\d-\d\d 0[78]:00:00$", page.QuerySelectorAll("tbody tr")[1].QuerySelector("td")?.TextContent);
     }
 
     [Fact]

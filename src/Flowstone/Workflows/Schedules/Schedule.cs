@@ -71,6 +71,9 @@ public sealed record Schedule : ITenantOwned
 
     public required DateTimeOffset CreatedAt { get; init; }
     public required DateTimeOffset UpdatedAt { get; init; }
+
+    /// <summary>Expression and zone, or the interval, in one line.</summary>
+    internal string When => Cron is not null ? $"{Cron}  {TimeZone}" : $"every {TimeSpan.FromSeconds(IntervalSeconds ?? 0):c}";
 }
 
 public enum FiringOutcome

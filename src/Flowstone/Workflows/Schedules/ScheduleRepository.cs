@@ -98,6 +98,17 @@ public sealed class ScheduleRepository
         => await access.MayAsync(AccessLevel.Read, workflow, cancellationToken)
             ? await database.ReadAsync(db => db.Set<Schedule>().Where(s => s.WorkflowId == workflow && (before == null || s.Id < before)).OrderByDescending(s => s.Id).Take(limit).ToListAsync(cancellationToken)) : [];
 
+    /// <summary>A page of the schedules of all workflows whose executions the actor may read, newest first, continuing below <paramref name="before"/>.</summary>
+    public async Task<List<Schedule>> ListAsync(Id<Schedule>? before, int limit, CancellationToken cancellationToken = default)
+    {
+        var reach = await access.ExecutionFilterAsync(AccessLevel.Read, "s.workflow_id", next: 4, cancellationToken);
+        var ids = await database.SearchAsync($"""
+            select s.id from flowstone.schedules s join flowstone.workflows w on w.tenant_id = s.tenant_id and w.id = s.workflow_id
+             where s.tenant_id = $1 and w.tenant_id = $1 and w.deleted_at is null and s.id < coalesce($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff'){reach.Sql} order by s.id desc limit $3
+            """, [P(before), P(limit), .. reach.Parameters], row => new Id<Schedule>(row.GetGuid(0)), cancellationToken);
+        return ids.Count == 0 ? [] : await database.ReadAsync(db => db.Set<Schedule>().Where(s => ids.Contains(s.Id)).OrderByDescending(s => s.Id).ToListAsync(cancellationToken));
+    }
+
     /// <summary>A page of what became of its due times, the latest first, continuing before <paramref name="before"/>.</summary>
     /// <exception cref="NotFoundException">There is no such schedule, or the actor may not know of it.</exception>
     public async Task<List<ScheduleFiring>> ListFiringsAsync(Id<Schedule> id, DateTimeOffset? before, int limit, CancellationToken cancellationToken = default)
@@ -105,6 +116,28 @@ public sealed class ScheduleRepository
         await RequireAsync(AccessLevel.Read, id, cancellationToken);
         return await database.ReadAsync(db => db.Set<ScheduleFiring>().Where(f => f.ScheduleId == id && (before == null || f.DueAt < before))
             .OrderByDescending(f => f.DueAt).Take(limit).ToListAsync(cancellationToken));
+    }
+
+    /// <summary>What became of the last due time of each of these; of a schedule that is not there, or of which the actor may not know, nothing.</summary>
+    public async Task<IReadOnlyDictionary<Id<Schedule>, ScheduleFiring>> ListLastFiringsAsync(IEnumerable<Id<Schedule>> ids, CancellationToken cancellationToken = default)
+    {
+        var reach = await access.ExecutionFilterAsync(AccessLevel.Read, "s.workflow_id", next: 3, cancellationToken);
+        return (await database.SearchAsync($"""
+            select f.schedule_id, f.due_at, f.outcome, f.reason, f.execution_id, f.due_times, f.until, f.at from flowstone.schedules s cross join lateral (
+                   select * from flowstone.schedule_firings f where f.tenant_id = $1 and f.schedule_id = s.id order by f.due_at desc limit 1) f
+             where s.tenant_id = $1 and s.id = any($2){reach.Sql}
+            """, [P(ids.Select(id => id.Value).Distinct().ToArray()), .. reach.Parameters], row => new ScheduleFiring
+        {
+            TenantId = database.TenantId,
+            ScheduleId = new(row.GetGuid(0)),
+            DueAt = row.GetFieldValue<DateTimeOffset>(1),
+            Outcome = EnumText<FiringOutcome>.Parse(row.GetString(2)),
+            Reason = row.Get<string>(3),
+            ExecutionId = row.Get<Guid?>(4) is { } execution ? new(execution) : null,
+            DueTimes = row.GetInt32(5),
+            Until = row.Get<DateTimeOffset?>(6),
+            At = row.GetFieldValue<DateTimeOffset>(7),
+        }, cancellationToken)).ToDictionary(firing => firing.ScheduleId);
     }
 
     /// <summary>Its next due times; none while it is paused.</summary>

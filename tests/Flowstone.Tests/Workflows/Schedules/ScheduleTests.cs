@@ -1,5 +1,7 @@
 using System.Text.Json;
 using Flowstone.Executions;
+using Flowstone.Permissions;
+using Flowstone.Tenancy;
 using Flowstone.Workflows;
 
 namespace Flowstone.Tests.Workflows.Schedules;
@@ -255,5 +257,29 @@ public sealed class ScheduleTests(TestDatabase database)
             Assert.Equal(field, (await Assert.ThrowsAsync<InvalidInputException>(() => tenant.Scope.Schedules.CreateAsync(workflow.Id, schedule))).Errors[0].Field);
         Assert.Empty(await tenant.Scope.Schedules.ListAsync(workflow.Id, null, 10));
         await Assert.ThrowsAsync<NotFoundException>(() => tenant.Scope.Schedules.CreateAsync(Id<Workflow>.New(tenant.Clock), EveryMinute));
+    }
+
+    [Fact]
+    public async Task The_schedules_of_all_workflows_are_listed_with_what_became_of_their_last_times()
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        var user = await tenant.Scope.Users.CreateAsync(new() { Email = $"ada@{tenant.Tenant.Slug}.example" });
+        var (shared, everybodys, deleted) = (await tenant.CreateWorkflowAsync(), await tenant.CreateWorkflowAsync(), await tenant.CreateWorkflowAsync());
+        await tenant.Scope.Shares.SetAsync(shared.Id, user.Id, ShareLevel.Read);
+        await tenant.Scope.Workflows.SetAsync(everybodys.Id, status: null, Visibility.Public);
+        var schedules = new List<Schedule>();
+        foreach (var one in new[] { workflow, shared, everybodys, deleted })
+            schedules.Add(await tenant.Scope.Schedules.CreateAsync(one.Id, EveryMinute));
+        await tenant.Scope.Workflows.DeleteAsync(deleted.Id);
+        var asUser = tenant.Store.Tenant(tenant.Id, Actor.User(user.Id)).Schedules;
+        tenant.Clock.Advance(TimeSpan.FromSeconds(121));
+        await tenant.Store.Schedules.RunOnceAsync();
+
+        Assert.Equal([schedules[2].Id, schedules[1].Id, schedules[0].Id], (await tenant.Scope.Schedules.ListAsync(before: null, 10)).Select(s => s.Id));
+        Assert.Equal(schedules[1].Id, Assert.Single(await tenant.Scope.Schedules.ListAsync(schedules[2].Id, 1)).Id);
+        Assert.Equal(schedules[1].Id, Assert.Single(await asUser.ListAsync(before: null, 10)).Id);   // to know of a workflow is not to see its executions
+        var last = Assert.Single(await asUser.ListLastFiringsAsync(schedules.Select(s => s.Id)));
+        Assert.Equal((schedules[1].Id, schedules[1].StartsAt.AddSeconds(120), FiringOutcome.Fired), (last.Key, last.Value.DueAt, last.Value.Outcome));
+        Assert.Equal((await tenant.Scope.Schedules.ListFiringsAsync(schedules[1].Id, null, 1))[0], last.Value);
     }
 }
