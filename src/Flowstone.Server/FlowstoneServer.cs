@@ -10,7 +10,7 @@ using Flowstone.Server.Users;
 using Flowstone.Server.Workflows;
 using Flowstone.Workflows;
 using Microsoft.AspNetCore.DataProtection;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Options;
 
 namespace Flowstone.Server;
@@ -26,7 +26,6 @@ public static class FlowstoneServer
     {
         var builder = WebApplication.CreateBuilder(new WebApplicationOptions { Args = args, ApplicationName = typeof(FlowstoneServer).Assembly.GetName().Name });
         builder.WebHost.ConfigureKestrel(kestrel => kestrel.AddServerHeader = false);
-        builder.Services.AddOptions<KestrelServerOptions>().Configure<IOptions<FlowstoneOptions>>((kestrel, options) => kestrel.Limits.MaxRequestBodySize = options.Value.MaxDefinitionBytes + MaxAroundBytes);
         builder.Logging.AddFilter("Microsoft.AspNetCore", LogLevel.Warning);   // its request lines hold query strings, and those sign-in codes
 
         builder.Services.AddFlowstone();
@@ -50,8 +49,14 @@ public static class FlowstoneServer
         configure?.Invoke(builder);
 
         var app = builder.Build();
+        var options = app.Services.GetRequiredService<IOptions<FlowstoneOptions>>();
         app.UseSecurityHeaders();
         app.UseErrorResponses();
+        app.Use((context, next) =>
+        {
+            context.Features.GetRequiredFeature<IHttpMaxRequestBodySizeFeature>().MaxRequestBodySize = options.Value.MaxDefinitionBytes + MaxAroundBytes;   // unless the endpoint says otherwise
+            return next(context);
+        });
         app.UseStartCheck();
         app.UseRouting();
         app.UseCrossSiteGuard();

@@ -21,13 +21,13 @@ public sealed class CommandTests(TestDatabase database)
             await File.WriteAllTextAsync(Path.Combine(folder, "good.json"), """{ "name": "Good", "nodes": [], "connections": {} }""");
             await File.WriteAllTextAsync(Path.Combine(folder, "bad.json"), """{ "name": "Bad", "nodes": """);
 
-            var first = await Tool.RunAsync(null, "import", "n8n", folder, "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString());
+            var first = await Tool.CallAsync("import", "n8n", folder, "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString());
             Assert.Equal(1, first.ExitCode);
             Assert.StartsWith("bad.json: $: is not valid JSON at line 1, column 27", first.Error, StringComparison.Ordinal);
             Assert.Equal("1 workflows, 0 nodes: 1 new, 0 changed, 0 unchanged, 1 failed\n", first.Output);
 
             File.Delete(Path.Combine(folder, "bad.json"));
-            var second = await Tool.RunAsync(null, "import", "n8n", folder, "--json", "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString());
+            var second = await Tool.CallAsync("import", "n8n", folder, "--json", "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString());
             Assert.Equal(0, second.ExitCode);
             Assert.Equal(1, JsonElement.Parse(second.Output).GetProperty("unchanged").GetInt32());
         }
@@ -61,7 +61,7 @@ public sealed class CommandTests(TestDatabase database)
             Directory.Delete(folder, recursive: true);
         }
 
-        Task<Tool.Result> RunAsync(params string[] arguments) => Tool.RunAsync(null, [.. arguments, "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()]);
+        Task<Tool.Result> RunAsync(params string[] arguments) => Tool.CallAsync([.. arguments, "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()]);
     }
 
     [Fact]
@@ -83,7 +83,7 @@ public sealed class CommandTests(TestDatabase database)
         File.Delete(file);
         Assert.Equal((2, $"path: {file} is not there.\n"), ((await RunAsync()).ExitCode, (await RunAsync()).Error));
 
-        Task<Tool.Result> RunAsync(params string[] more) => Tool.RunAsync(null, ["import", "original", file, .. more, "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()]);
+        Task<Tool.Result> RunAsync(params string[] more) => Tool.CallAsync(["import", "original", file, .. more, "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()]);
     }
 
     [Fact]
@@ -104,7 +104,7 @@ public sealed class CommandTests(TestDatabase database)
         Assert.Equal($"{address} is deleted.\n", (await RunAsync("delete", address, "--delete-owned", "--yes")).Output);
         Assert.Equal(2, (await RunAsync("set", address)).ExitCode);
 
-        Task<Tool.Result> RunAsync(params string[] arguments) => Tool.RunAsync(null, ["user", .. arguments, "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()]);
+        Task<Tool.Result> RunAsync(params string[] arguments) => Tool.CallAsync(["user", .. arguments, "--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()]);
     }
 
     [Fact]
@@ -115,10 +115,10 @@ public sealed class CommandTests(TestDatabase database)
         await tenant.Scope.Workflows.DeleteAsync(workflow.Id);
         string[] where = ["--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()];
 
-        Assert.Contains($"{workflow.Id}", (await Tool.RunAsync(null, ["trash", "list", .. where])).Output, StringComparison.Ordinal);
-        Assert.Equal("Lost is back.\n", (await Tool.RunAsync(null, ["trash", "restore", $"{workflow.Id}", .. where])).Output);
-        Assert.Empty((await Tool.RunAsync(null, ["trash", "list", .. where])).Output);
-        Assert.StartsWith("--yes: is needed", (await Tool.RunAsync(null, ["trash", "purge", "--database", database.AppConnectionString()])).Error, StringComparison.Ordinal);
+        Assert.Contains($"{workflow.Id}", (await Tool.CallAsync(["trash", "list", .. where])).Output, StringComparison.Ordinal);
+        Assert.Equal("Lost is back.\n", (await Tool.CallAsync(["trash", "restore", $"{workflow.Id}", .. where])).Output);
+        Assert.Empty((await Tool.CallAsync(["trash", "list", .. where])).Output);
+        Assert.StartsWith("--yes: is needed", (await Tool.CallAsync(["trash", "purge", "--database", database.AppConnectionString()])).Error, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -130,14 +130,14 @@ public sealed class CommandTests(TestDatabase database)
         var schedule = await tenant.InAnotherProcess(database.Source).Scope.Schedules.CreateAsync(workflow.Id, made);
         string[] where = ["--tenant", tenant.Tenant.Slug, "--database", database.AppConnectionString()];
 
-        Assert.Matches($@"^{schedule.Id}  \d{{4}}-01-01 08:30:00Z  30 9 1 1 \*  Europe/Berlin +Every year\n$", (await Tool.RunAsync(null, ["schedule", "list", .. where])).Output);
-        Assert.Equal("Every year is paused.\n", (await Tool.RunAsync(null, ["schedule", "pause", $"{schedule.Id}", .. where])).Output);
-        Assert.Empty((await Tool.RunAsync(null, ["schedule", "next", $"{schedule.Id}", .. where])).Output);
-        Assert.Matches(@"^Every year is due next at \d{4}-01-01 08:30:00Z\.\n$", (await Tool.RunAsync(null, ["schedule", "resume", $"{schedule.Id}", .. where])).Output);
-        Assert.Equal(3, JsonElement.Parse((await Tool.RunAsync(null, ["schedule", "next", $"{schedule.Id}", "--count", "3", "--json", .. where])).Output).GetArrayLength());
-        Assert.Equal(schedule.Id.ToString(), JsonElement.Parse((await Tool.RunAsync(null, ["schedule", "list", "--workflow", $"{workflow.Id}", "--json", .. where])).Output)[0].GetProperty("id").GetString());
-        Assert.Matches(@"^\d{4}-03-01 00:00:00Z  \w+day\n$", (await Tool.RunAsync(null, ["schedule", "preview", "0 0 1 3 *", "--count", "1"])).Output);
-        Assert.Equal((2, "cron: the minute '61' is wrong"), (await Tool.RunAsync(null, ["schedule", "preview", "61 * * * *"])) is var wrong ? (wrong.ExitCode, wrong.Error[..30]) : default);
+        Assert.Matches($@"^{schedule.Id}  \d{{4}}-01-01 08:30:00Z  30 9 1 1 \*  Europe/Berlin +Every year\n$", (await Tool.CallAsync(["schedule", "list", .. where])).Output);
+        Assert.Equal("Every year is paused.\n", (await Tool.CallAsync(["schedule", "pause", $"{schedule.Id}", .. where])).Output);
+        Assert.Empty((await Tool.CallAsync(["schedule", "next", $"{schedule.Id}", .. where])).Output);
+        Assert.Matches(@"^Every year is due next at \d{4}-01-01 08:30:00Z\.\n$", (await Tool.CallAsync(["schedule", "resume", $"{schedule.Id}", .. where])).Output);
+        Assert.Equal(3, JsonElement.Parse((await Tool.CallAsync(["schedule", "next", $"{schedule.Id}", "--count", "3", "--json", .. where])).Output).GetArrayLength());
+        Assert.Equal(schedule.Id.ToString(), JsonElement.Parse((await Tool.CallAsync(["schedule", "list", "--workflow", $"{workflow.Id}", "--json", .. where])).Output)[0].GetProperty("id").GetString());
+        Assert.Matches(@"^\d{4}-03-01 00:00:00Z  \w+day\n$", (await Tool.CallAsync(["schedule", "preview", "0 0 1 3 *", "--count", "1"])).Output);
+        Assert.Equal((2, "cron: the minute '61' is wrong"), (await Tool.CallAsync(["schedule", "preview", "61 * * * *"])) is var wrong ? (wrong.ExitCode, wrong.Error[..30]) : default);
     }
 
     [Fact]
@@ -153,7 +153,7 @@ public sealed class CommandTests(TestDatabase database)
         Assert.Single(await tenant.Scope.Workflows.ListAsync(new() { Search = "nightly" }, null, 10));
         Assert.DoesNotContain("searched", (await MigrateAsync()).Output, StringComparison.Ordinal);
 
-        Task<Tool.Result> MigrateAsync() => Tool.RunAsync(null, "migrate", "--database", alone.SuperuserConnectionString());
+        Task<Tool.Result> MigrateAsync() => Tool.CallAsync("migrate", "--database", alone.SuperuserConnectionString());
     }
 
     [Fact]
@@ -174,21 +174,21 @@ public sealed class CommandTests(TestDatabase database)
         Assert.Contains("lost: the key was destroyed", (await RunAsync("verify")).Output, StringComparison.Ordinal);
         Assert.Equal("0 values sealed anew; 0 are left on older keys.\n", (await RunAsync("rotate")).Output);   // what is lost is in nobody's way
 
-        Task<Tool.Result> RunAsync(params string[] arguments) => Tool.RunAsync(null, ["keys", .. arguments, "--database", alone.AppConnectionString()]);
+        Task<Tool.Result> RunAsync(params string[] arguments) => Tool.CallAsync(["keys", .. arguments, "--database", alone.AppConnectionString()]);
     }
 
     [Fact]
     public async Task Retention_is_set_explained_and_run()
     {
         var copy = database.AppConnectionString(await database.NewDatabaseAsync());
-        Assert.Equal(0, (await Tool.RunAsync(null, "tenant", "create", "acme", "--database", copy)).ExitCode);
-        Assert.Equal(0, (await Tool.RunAsync(null, "retention", "set", "--tenant", "acme", "--days", "365", "--database", copy)).ExitCode);
+        Assert.Equal(0, (await Tool.CallAsync("tenant", "create", "acme", "--database", copy)).ExitCode);
+        Assert.Equal(0, (await Tool.CallAsync("retention", "set", "--tenant", "acme", "--days", "365", "--database", copy)).ExitCode);
 
-        var explained = await Tool.RunAsync(null, "retention", "explain", "--database", copy);
+        var explained = await Tool.CallAsync("retention", "explain", "--database", copy);
         Assert.Matches(@"^acme +365 days\* +0 executions would go\.\n$", explained.Output);
-        var run = JsonElement.Parse((await Tool.RunAsync(null, "retention", "run", "--json", "--database", copy)).Output);
+        var run = JsonElement.Parse((await Tool.CallAsync("retention", "run", "--json", "--database", copy)).Output);
         Assert.Equal(0, run.GetProperty("executions").GetInt64());
-        Assert.Equal(2, (await Tool.RunAsync(null, "retention", "run", "--days", "0", "--database", copy)).ExitCode);
+        Assert.Equal(2, (await Tool.CallAsync("retention", "run", "--days", "0", "--database", copy)).ExitCode);
     }
 
     [Theory]

@@ -11,6 +11,7 @@ if (options is null)
     await Console.Error.WriteLineAsync(CampaignOptions.Usage);
     return 2;
 }
+Environment.SetEnvironmentVariable("DOTNET_EnableDiagnostics", "0");   // of the killed: their pipes would stay in the temporary folder
 using var stop = new CancellationTokenSource();
 Console.CancelKeyPress += (_, key) =>
 {
