@@ -206,7 +206,7 @@ begin
             if hits < common and everywhere[case when r = 2 then 3 else 2 end] < common then
                 step := null;
                 page := format('(select t.workflow_id from flowstone.workflow_texts t where t.tenant_id = $1 and t.workflow_id < $11 and %s offset 0) t', sought)
-                    || case when among is not null then ' where t.workflow_id = any ($3)' else '' end;
+                    || case when among is not null then ' where (t.workflow_id in (select unnest ($3))) is true' else '' end;   -- the planner would look at each of an array
             else
                 page := walk || ' where ' || sought;
             end if;
