@@ -27,10 +27,28 @@ public sealed partial class WorkflowRepository
         var search = new WorkflowSearch(filter, order, after, limit);
         if (filter.Search is { Length: > 0 } text)
             return await FindAsync(filter, text, order == WorkflowOrder.Relevance, after, limit, cancellationToken);
+        if (search is { Tags: { } tags, Before: { } before })
+            return await TaggedAsync(search, tags, before, cancellationToken);
         if (await access.PageAsync(WorkflowRow.Columns, search.Conditions, search.End, search.Next, cancellationToken) is not { } page)
             return [];
-        return await database.SearchAsync(page.Sql, [.. search.Parameters, .. page.Parameters], row => WorkflowRow.Read(row) is var workflow
-            ? new ListedWorkflow(workflow, new(workflow.Id, workflow.UpdatedAt)) : throw new InvalidOperationException(), cancellationToken);
+        return await database.SearchAsync(page.Sql, [.. search.Parameters, .. page.Parameters], Listed, cancellationToken);
+    }
+
+    static ListedWorkflow Listed(NpgsqlDataReader row)
+    {
+        var workflow = WorkflowRow.Read(row);
+        return new(workflow, new(workflow.Id, workflow.UpdatedAt));
+    }
+
+    // A page for each tag, of which the newest are the page.
+    async Task<List<ListedWorkflow>> TaggedAsync(WorkflowSearch search, string tags, string before, CancellationToken cancellationToken)
+    {
+        var reach = await access.RowsAsync(search.Next, cancellationToken);
+        return await database.SearchAsync($"""
+            select {WorkflowRow.Columns} from (
+                select distinct p.id from unnest({tags}) tag (value) cross join lateral ({Users(reach, "'TAG'", "tag.value", before, search.UntaggedFilters, search.Limit)}) p order by p.id desc limit {search.Limit}) p
+              join flowstone.workflows w on w.id = p.id where w.tenant_id = $1 {search.End}
+            """, [.. search.Parameters, .. reach.Parameters], Listed, cancellationToken);
     }
 
     async Task<List<ListedWorkflow>> FindAsync(WorkflowFilter filter, string text, bool ranked, WorkflowPlace? after, int limit, CancellationToken cancellationToken)

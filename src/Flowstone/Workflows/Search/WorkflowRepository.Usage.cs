@@ -1,4 +1,5 @@
 using Flowstone.Data;
+using Npgsql;
 using static Flowstone.Data.Sql;
 
 namespace Flowstone.Workflows;
@@ -15,31 +16,37 @@ public sealed partial class WorkflowRepository
     {
         Text.Require("value", value, int.MaxValue);
         var reach = await access.RowsAsync(next: 6, cancellationToken);
-
-        // From the references, also where nearly all workflows have one: they come in order, and the page is soon full. Until it is, their key is enough.
-        var many = reach.Few is null ? "" : " and f.ids is null";
-        var walk = $"""
-            select w.id, w.name from flowstone.workflow_references r cross join lateral (
-                   select w.id, w.name from flowstone.workflows w where w.tenant_id = $1 and w.id = r.workflow_id and w.deleted_at is null{reach.Sql} offset 0) w
-             where r.tenant_id = $1 and r.kind = $2 and r.value = $3 and r.workflow_id < coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff'){many}
-             order by r.workflow_id desc limit $5
-            """;
-
-        // Who reaches few might wait for a page that never fills: each of the few is looked at instead.
-        var page = reach.Few is null ? walk : $"""
-            select p.id, p.name from {reach.Few} cross join lateral (
-                (select w.id, w.name from (select distinct a.id from unnest(f.ids) a (id) order by a.id desc offset 0) a
-                   cross join lateral (select r.workflow_id from flowstone.workflow_references r where r.tenant_id = $1 and r.kind = $2 and r.value = $3 and r.workflow_id = a.id offset 0) r
-                   cross join lateral (select w.id, w.name from flowstone.workflows w where w.tenant_id = $1 and w.id = r.workflow_id and w.deleted_at is null offset 0) w
-                  where a.id < coalesce($4, 'ffffffff-ffff-ffff-ffff-ffffffffffff') order by a.id desc limit $5)
-                union all ({walk})) p
-            """;
         return await database.SearchAsync($"""
-            select page.id, page.name, n.node_ids from ({page}) page
+            select page.id, page.name, n.node_ids from ({Users(reach, "$2", "$3", "$4", conditions: "", "$5")}) page
               cross join lateral (
                 select r.node_ids from flowstone.workflow_references r where r.tenant_id = $1 and r.kind = $2 and r.value = $3 and r.workflow_id = page.id offset 0) n
              order by page.id desc
             """, [P(EnumText<ReferenceKind>.Of(kind)), P(WorkflowReference.Key(kind == ReferenceKind.Url ? Urls.Sought(value) : value)), P(before), P(limit), .. reach.Parameters],
             row => new WorkflowUse(new(row.GetGuid(0)), row.GetString(1), row.GetFieldValue<string[]>(2)), cancellationToken);
+    }
+
+    /// <summary>The newest workflows, id and name, that refer to something.</summary>
+    /// <param name="kind">Places of parameters, as the others are.</param>
+    /// <param name="conditions">To be put behind others.</param>
+    static string Users((string Sql, string? Few, NpgsqlParameter[]) reach, string kind, string value, string before, string conditions, string limit)
+    {
+        // From the references, also where nearly all workflows have one: they come in order, and the page is soon full. Until it is, their key is enough.
+        var many = reach.Few is null ? "" : " and f.ids is null";
+        var walk = $"""
+            select w.id, w.name from flowstone.workflow_references r cross join lateral (
+                   select w.id, w.name from flowstone.workflows w where w.tenant_id = $1 and w.id = r.workflow_id and w.deleted_at is null{conditions}{reach.Sql} offset 0) w
+             where r.tenant_id = $1 and r.kind = {kind} and r.value = {value} and r.workflow_id < coalesce({before}, 'ffffffff-ffff-ffff-ffff-ffffffffffff'){many}
+             order by r.workflow_id desc limit {limit}
+            """;
+
+        // Who reaches few might wait for a page that never fills: each of the few is looked at instead.
+        return reach.Few is null ? walk : $"""
+            select p.id, p.name from {reach.Few} cross join lateral (
+                (select w.id, w.name from (select distinct a.id from unnest(f.ids) a (id) order by a.id desc offset 0) a
+                   cross join lateral (select r.workflow_id from flowstone.workflow_references r where r.tenant_id = $1 and r.kind = {kind} and r.value = {value} and r.workflow_id = a.id offset 0) r
+                   cross join lateral (select w.id, w.name from flowstone.workflows w where w.tenant_id = $1 and w.id = r.workflow_id and w.deleted_at is null{conditions} offset 0) w
+                  where a.id < coalesce({before}, 'ffffffff-ffff-ffff-ffff-ffffffffffff') order by a.id desc limit {limit})
+                union all ({walk})) p
+            """;
     }
 }

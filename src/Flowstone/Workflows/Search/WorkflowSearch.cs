@@ -28,11 +28,13 @@ sealed class WorkflowSearch
         And("w.team_id =", filter.TeamId is { } team ? P(team) : null);
         if (filter.IsTemplate is { } template)
             conditions.Append(template ? " and w.is_template" : " and not w.is_template");
+        UntaggedFilters = conditions.ToString();
         if (filter.Tags is { Count: > 0 } tags)
         {
             foreach (var tag in tags)
                 Text.Check("tag", tag, int.MaxValue);
-            conditions.Append($" and w.id in (select r.workflow_id from flowstone.workflow_references r where r.tenant_id = $1 and r.kind = 'TAG' and r.value = any({Add(P(tags.Select(WorkflowReference.Key).Distinct().ToArray()))}))");
+            Tags = Add(P(tags.Select(WorkflowReference.Key).Distinct().ToArray()));
+            conditions.Append($" and w.id in (select r.workflow_id from flowstone.workflow_references r where r.tenant_id = $1 and r.kind = 'TAG' and r.value = any({Tags}))");
         }
         Filters = conditions.ToString();
         if (order == WorkflowOrder.Updated)
@@ -41,9 +43,14 @@ sealed class WorkflowSearch
                 conditions.Append($" and (w.updated_at, w.id) < ({Add(P(place.UpdatedAt))}, {Add(P(place.Id))})");
         }
         else if (order == WorkflowOrder.Newest && filter.Search is not { Length: > 0 })
+        {
+            if (Tags is not null)
+                Before = Add(P(after?.Id));
             And("w.id <", after is { } place ? P(place.Id) : null);
+        }
         Conditions = conditions.ToString();
-        End = $"order by {(order == WorkflowOrder.Updated ? "w.updated_at desc, w.id desc" : "w.id desc")} limit {Add(P(limit))}";
+        Limit = Add(P(limit));
+        End = $"order by {(order == WorkflowOrder.Updated ? "w.updated_at desc, w.id desc" : "w.id desc")} limit {Limit}";
     }
 
     /// <summary>Of each way to a workflow, with the place behind which the page begins.</summary>
@@ -51,6 +58,16 @@ sealed class WorkflowSearch
 
     /// <summary>The same without the place.</summary>
     public string Filters { get; }
+
+    /// <summary>Without the tags, too.</summary>
+    public string UntaggedFilters { get; }
+
+    /// <summary>Places of parameters: the tags, of which a workflow has any; the id below which a page of these begins, newest first; how many are wanted.</summary>
+    public string? Tags { get; }
+
+    public string? Before { get; }
+
+    public string Limit { get; }
 
     /// <summary>Order and limit.</summary>
     public string End { get; }
