@@ -81,28 +81,49 @@ public static class GraphChecks
         var incoming = left.ToDictionary(node => node, node => former[node].Count());
         var cycles = new List<List<int>>();
         Peel([.. left.Where(node => incoming[node] == 0)]);
-        while (left.Count > 0)
+
+        // Each one left has one before it that is left: going back comes round. What goes is never met again, so each node and edge is looked at once.
+        var (path, places, befores) = (new List<int>(), new Dictionary<int, int>(), new Dictionary<int, IEnumerator<int>>());
+        foreach (var start in left.Order().ToList())
         {
-            // Each one left has one before it that is left: going back comes round.
-            var path = new List<int> { left.Min() };
-            var places = new Dictionary<int, int> { [path[0]] = 0 };
-            for (; ; )
+            for (var node = start; left.Contains(node); node = path.Count > 0 ? path[^1] : start)
             {
-                var before = former[path[^1]].First(left.Contains);
-                if (places.TryGetValue(before, out var place))
+                if (path.Count == 0)
+                    Go(node);
+                var before = Before(node);
+                if (!places.TryGetValue(before, out var place))
                 {
-                    path = path[place..];
-                    break;
+                    Go(before);
+                    continue;
                 }
-                places.Add(before, path.Count);
-                path.Add(before);
+                var cycle = path[place..];
+                cycle.Reverse();
+                var first = cycle.IndexOf(cycle.Min());
+                cycles.Add([.. cycle[first..], .. cycle[..first]]);
+                Peel(cycle);
+                while (path.Count > 0 && !left.Contains(path[^1]))   // what was peeled hung on it, so it is the end of the path
+                {
+                    places.Remove(path[^1]);
+                    path.RemoveAt(path.Count - 1);
+                }
             }
-            path.Reverse();
-            var first = path.IndexOf(path.Min());
-            cycles.Add([.. path[first..], .. path[..first]]);
-            Peel(path);
         }
         return cycles;
+
+        void Go(int node)
+        {
+            places.Add(node, path.Count);
+            path.Add(node);
+        }
+
+        int Before(int node)
+        {
+            if (!befores.TryGetValue(node, out var before))
+                (befores[node] = before = former[node].GetEnumerator()).MoveNext();
+            while (!left.Contains(before.Current))
+                before.MoveNext();
+            return before.Current;
+        }
 
         void Peel(List<int> nodes)
         {

@@ -46,7 +46,7 @@ sealed class N8nReader(JsonElement document, string fallbackName, int maxBytes)
     {
         var errors = new FieldErrors(MaxErrors);
         if (errors.Expect("$", document, JsonValueKind.Object) is not null)
-            StorableJson.Check(document, errors, MaxDocumentDepth);
+            StorableJson.Check(document, errors, MaxDocumentDepth, maxBytes);
         errors.ThrowIfAny();
 
         var name = document.FindText("name");

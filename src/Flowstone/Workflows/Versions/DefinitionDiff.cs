@@ -132,7 +132,7 @@ public sealed record DefinitionDiff
 
     static string Id(JsonElement node) => node.FindText("id") ?? throw new InvalidInputException("nodes", "have no ids.");
 
-    static string Key(JsonElement edge) => Convert.ToHexString(CanonicalJson.Hash(edge));
+    internal static string Key(JsonElement edge) => Convert.ToHexString(CanonicalJson.Hash(edge));
 
     static Dictionary<string, int> Counts(List<JsonElement> edges) => edges.CountBy(Key).ToDictionary(StringComparer.Ordinal);
 

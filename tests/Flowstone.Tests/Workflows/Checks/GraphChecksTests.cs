@@ -82,6 +82,17 @@ public sealed class GraphChecksTests
     }
 
     [Fact]
+    public void Many_cycles_one_behind_the_other_are_found_in_one_pass()
+    {
+        const int Count = 20_000;   // from the beginning for each, minutes
+        var nodes = "[" + string.Join(",", Enumerable.Range(0, 2 * Count).Select(i => $$"""{"id":"{{i}}","name":"","type":"t"}""")) + "]";
+        var edges = "[" + string.Join(",", Enumerable.Range(0, Count).Select(i => 2 * i).Select(i => $$"""
+            {{(i + 3 < 2 * Count ? $$"""{"source":"{{i + 3}}","target":"{{i}}"},""" : "")}}{"source":"{{i}}","target":"{{i + 1}}"},{"source":"{{i + 1}}","target":"{{i}}"}
+            """)) + "]";
+        Assert.Equal(Enumerable.Range(0, Count).Select(i => $"nodes[{2 * i}]"), Check(nodes, edges).Where(issue => issue.Code == GraphIssueCode.CycleWithoutLoop).Select(issue => issue.Path));
+    }
+
+    [Fact]
     public void What_is_unreachable_in_real_workflows_has_no_reachable_node_before_it()
     {
         foreach (var file in N8nDocuments.Files(N8nDocuments.Collection ?? N8nDocuments.Fixtures))

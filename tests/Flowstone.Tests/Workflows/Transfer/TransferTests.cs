@@ -140,6 +140,24 @@ public sealed class TransferTests(TestDatabase database)
         Assert.Equal(1, (await tenant.Scope.Transfer.ImportAsync(document)).Workflow.Version);
     }
 
+    [Fact]
+    public async Task What_is_nearly_as_large_as_allowed_is_duplicated_merged_restored_and_comes_back()
+    {
+        var tenant = await database.NewTenantAsync();
+        var workflows = tenant.Scope.Workflows;
+        var note = string.Concat(Enumerable.Repeat("漢'🦆", 525_000));   // as \u escapes, twice as much as is allowed, or more
+        var numbers = N8nDocuments.Parse($"[{string.Join(",", Enumerable.Repeat(1, 400_000))}]");   // with PostgreSQL's spaces between, half as much again
+        JsonElement Large(string first, string second) => JsonSerializer.SerializeToElement(new { name = "Large", nodes = new object[] { new { id = "a", name = first, type = "t", note, numbers }, new { id = "b", name = second, type = "t" } } });
+        var workflow = await workflows.CreateAsync(new() { Definition = Large("A", "B") });
+        await workflows.UpdateAsync(workflow.Id, Large("Theirs", "B"), basedOn: 1);
+
+        N8nDocuments.AssertSame(Large("Theirs", "Mine"), (await workflows.UpdateAsync(workflow.Id, Large("A", "Mine"), basedOn: 1)).Definition);
+        Assert.Equal(4, (await workflows.RestoreVersionAsync(workflow.Id, 1)).Version);
+        await tenant.Scope.Transfer.DuplicateAsync(workflow.Id);
+        var imported = (await tenant.Scope.Transfer.ImportAsync(await ExportAsync(tenant, workflow.Id, history: false))).Workflow;
+        N8nDocuments.AssertSame(Large("A", "B"), (await workflows.FindVersionAsync(imported.Id, 1))!.Definition);
+    }
+
     public static TheoryData<string, string, string?> Damages => new()
     {
         { "checksum", "workflow.name", "\"Another\"" },

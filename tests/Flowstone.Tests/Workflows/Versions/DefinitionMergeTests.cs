@@ -57,6 +57,32 @@ public sealed class DefinitionMergeTests
         N8nDocuments.AssertSame(other, Merge(other, other, three).Merged);
     }
 
+    [Theory]
+    [InlineData("x,y", "y", "x", "")]              // each deleted another one
+    [InlineData("x,y,z", "y,z", "x,y", "y")]
+    [InlineData("x,y", "y", "x,y,z", "y,z")]
+    [InlineData("x,y", "y", "x,z", "z")]           // deleted, and the other one changed
+    [InlineData("x,x", "x", "x,x,y", "x,y")]
+    [InlineData("", "x", "x", "x")]
+    public void Of_several_edges_between_the_same_ends_each_is_known_again(string origin, string theirs, string mine, string expected)
+    {
+        N8nDocuments.AssertSame(With(expected), Merge(With(theirs).GetRawText(), With(mine).GetRawText(), With(origin).GetRawText()).Merged);
+        N8nDocuments.AssertSame(With(expected), Merge(With(mine).GetRawText(), With(theirs).GetRawText(), With(origin).GetRawText()).Merged);
+
+        // As the original platform tells them apart.
+        static JsonElement With(string handles) => N8nDocuments.Parse($$"""
+            {"name":"N","nodes":[{"id":"a","name":"A","type":"t"}],"edges":[{{string.Join(",", handles.Split(',', StringSplitOptions.RemoveEmptyEntries).Select(handle => $$"""{"source":"a","sourceHandle":"{{handle}}","target":"a"}"""))}}]}
+            """);
+    }
+
+    [Fact]
+    public void Thirty_thousand_edges_between_the_same_ends_merge_in_no_time()
+    {
+        var edges = string.Join(",", Enumerable.Repeat("""{"source":"a","target":"a"}""", 30_000));   // by trying one number after the other, minutes
+        string Named(string name) => $$"""{"name":"{{name}}","nodes":[{"id":"a","name":"A","type":"t"}],"edges":[{{edges}}]}""";
+        Assert.Empty(Merge(Named("N"), Named("M"), Named("N")).Conflicts);
+    }
+
     [Fact]
     public void Every_merge_of_chance_edits_is_the_oracles()
     {
@@ -83,5 +109,42 @@ public sealed class DefinitionMergeTests
             }
         }
         Assert.True(merged > 100 && refused > 20, $"{merged} merged, {refused} refused");
+    }
+
+    [Fact]
+    public void So_is_every_one_where_many_edges_have_the_same_ends()
+    {
+        var (random, merged, refused) = (new Random(6), 0, 0);
+        for (var round = 0; round < 2_000; round++)
+        {
+            var origin = Edges([.. Enumerable.Range(0, random.Next(5)).Select(_ => random.Next(4))]);
+            JsonElement theirs = Edited(origin), mine = Edited(origin);
+            var expected = MergeOracle.Merge(origin, theirs, mine);
+            var merge = DefinitionMerge.Of(origin, theirs, mine);
+
+            Assert.True(expected is null == merge.Conflicts.Count > 0, $"{origin} {theirs} {mine}: {string.Join(" ", merge.Conflicts)}");
+            if (expected is { } value)
+                N8nDocuments.AssertSame(value, merge.Merged);
+            _ = expected is null ? refused++ : merged++;
+        }
+        Assert.True(merged > 500 && refused > 100, $"{merged} merged, {refused} refused");
+
+        JsonElement Edited(JsonElement definition)
+        {
+            var notes = definition.GetProperty("edges").EnumerateArray().Select(edge => edge.GetProperty("note").GetInt32()).ToList();
+            for (var edit = random.Next(3); edit > 0; edit--)
+            {
+                var place = random.Next(notes.Count + 1);
+                if (place == notes.Count || random.Next(3) == 0)
+                    notes.Insert(place, random.Next(6));
+                else if (random.Next(2) == 0)
+                    notes.RemoveAt(place);
+                else
+                    notes[place] = random.Next(6);
+            }
+            return Edges(notes);
+        }
+
+        static JsonElement Edges(List<int> notes) => JsonSerializer.SerializeToElement(new { name = "N", nodes = new[] { new { id = "a", name = "A", type = "t" } }, edges = notes.Select(note => new { source = "a", target = "a", note }) });
     }
 }

@@ -15,8 +15,8 @@ static class MergeOracle
     public static JsonElement? Merge(JsonElement origin, JsonElement theirs, JsonElement mine)
     {
         JsonObject o = Parse(origin), t = Parse(theirs), m = Parse(mine);
-        var nodes = Choose(Keyed(o["nodes"], NodeKey), Keyed(t["nodes"], NodeKey), Keyed(m["nodes"], NodeKey));
-        var edges = Choose(Keyed(o["edges"], EdgeKey), Keyed(t["edges"], EdgeKey), Keyed(m["edges"], EdgeKey));
+        var nodes = Choose(Nodes(o), Nodes(t), Nodes(m));
+        var edges = Choose(Edges(o, []), Edges(t, Edges(o, [])), Edges(m, Edges(o, [])));
         var fields = Choose(Fields(o), Fields(t), Fields(m));
         if (nodes is null || edges is null || fields is null || edges.Any(edge => !nodes.Any(node => node.Key == Of(edge, "source")) || !nodes.Any(node => node.Key == Of(edge, "target"))))
             return null;
@@ -40,20 +40,22 @@ static class MergeOracle
 
     static JsonObject Parse(JsonElement definition) => JsonNode.Parse(definition.GetRawText(), documentOptions: new() { MaxDepth = 250 })!.AsObject();
 
-    static string NodeKey(JsonNode node) => node["id"]!.GetValue<string>();
+    static List<KeyValuePair<string, string>> Nodes(JsonObject definition)
+        => [.. definition["nodes"]!.AsArray().Select(node => new KeyValuePair<string, string>(node!["id"]!.GetValue<string>(), Sorted(node)!.ToJsonString()))];
 
-    static string EdgeKey(JsonNode edge) => string.Join("\0", edge["source"], edge["target"], edge["output"] ?? "main", edge["input"] ?? "main", edge["outputIndex"] ?? 0, edge["inputIndex"] ?? 0);
+    static string Ends(JsonNode edge) => string.Join("\0", edge["source"], edge["target"], edge["output"] ?? "main", edge["input"] ?? "main", edge["outputIndex"] ?? 0, edge["inputIndex"] ?? 0);
 
-    static List<KeyValuePair<string, string>> Keyed(JsonNode? items, Func<JsonNode, string> key)
+    /// <summary>Each has the name of the origin's that it equals, or else of the first one left between its ends, or else one that the origin has not.</summary>
+    static List<KeyValuePair<string, string>> Edges(JsonObject definition, List<KeyValuePair<string, string>> origin)
     {
-        var keyed = new List<KeyValuePair<string, string>>();
-        foreach (var item in items?.AsArray() ?? [])
-        {
-            var name = key(item!);
-            var repeats = keyed.Count(other => other.Key.Split('\u0001')[0] == name);
-            keyed.Add(new(repeats == 0 ? name : $"{name}\u0001{repeats}", Sorted(item)!.ToJsonString()));
-        }
-        return keyed;
+        var edges = definition["edges"]?.AsArray().Select(edge => (Ends: Ends(edge!), Text: Sorted(edge)!.ToJsonString())).ToList() ?? [];
+        var names = new string?[edges.Count];
+        for (var i = 0; i < edges.Count; i++)
+            names[i] = origin.Find(one => one.Key.Split('\u0001')[0] == edges[i].Ends && one.Value == edges[i].Text && !names.Contains(one.Key)).Key;
+        for (var i = 0; i < edges.Count; i++)
+            for (var number = 0; names[i] is null; number++)
+                names[i] = names.Contains($"{edges[i].Ends}\u0001{number}") ? null : $"{edges[i].Ends}\u0001{number}";
+        return [.. edges.Zip(names, (edge, name) => new KeyValuePair<string, string>(name!, edge.Text))];
     }
 
     static List<KeyValuePair<string, string>> Fields(JsonObject definition)
