@@ -11,9 +11,10 @@ sealed partial class DueTimes
     static readonly string[] unixFields = ["minute", "hour", "day of month", "month", "day of week"];
     static readonly string[] quartzFields = ["second", "minute", "hour", "day of month", "month", "day of week", "year"];
 
-    // In the zone, or, where it goes by elapsed time, in none: it then reads the zone's clocks.
+    // In no zone: it reads the zone's clocks. (In a zone, Quartz 4.7 stands still where clocks are put forward in Dublin, whose winter time is the exception.)
     readonly CronExpression? cron;
-    readonly TimeZoneInfo? elapsedIn;
+    readonly TimeZoneInfo zone;
+    readonly bool repeats;
     readonly long interval;
     readonly DateTimeOffset start;
     readonly DateTimeOffset? end;
@@ -23,13 +24,9 @@ sealed partial class DueTimes
     {
         if ((cron is null) == (intervalSeconds is null))
             throw new InvalidInputException("cron", "or intervalSeconds must be given, and not both.");
-        (this.start, this.end) = (start, end);
-        var zone = Zone(timeZone);
+        (this.start, this.end, zone) = (start, end, Zone(timeZone));
         if (cron is not null)
-        {
-            elapsedIn = Repeats(cron) ? zone : null;
-            this.cron = Parse(cron).WithTimeZone(elapsedIn is null ? zone : TimeZoneInfo.Utc);
-        }
+            (repeats, this.cron) = (Repeats(cron), Parse(cron).WithTimeZone(TimeZoneInfo.Utc));
         else if (intervalSeconds is < 1 or > LongestInterval)
             throw new InvalidInputException("intervalSeconds", $"must be 1 to {LongestInterval:N0}.");
         else
@@ -42,7 +39,7 @@ sealed partial class DueTimes
     public DateTimeOffset? Next(DateTimeOffset after)
     {
         var next = cron is null ? start.AddTicks((after < start ? 0 : ((after - start).Ticks / interval) + 1) * interval)
-            : elapsedIn is null ? cron.GetNextValidTimeAfter(after < start ? start.AddTicks(-1) : after)?.ToUniversalTime() : NextByElapsedTime(cron, elapsedIn, after < start ? start.AddTicks(-1) : after);
+            : repeats ? NextByElapsedTime(cron, after < start ? start.AddTicks(-1) : after) : NextByTimeOfDay(cron, after < start ? start.AddTicks(-1) : after);
         return next > end ? null : next;
     }
 
@@ -50,11 +47,35 @@ sealed partial class DueTimes
     static bool Repeats(string cron)
     {
         var fields = cron.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-        return fields is ["@hourly"] || fields.Take(fields.Length == 5 ? 2 : 3).Any(field => field.AsSpan().IndexOfAny('*', '/', '-') >= 0);
+        return (fields is [var name] && name.Equals("@hourly", StringComparison.OrdinalIgnoreCase)) || fields.Take(fields.Length == 5 ? 2 : 3).Any(field => field.AsSpan().IndexOfAny('*', '/', '-') >= 0);
+    }
+
+    DateTimeOffset? NextByTimeOfDay(CronExpression cron, DateTimeOffset after)
+    {
+        for (var read = new DateTimeOffset(after.UtcDateTime + zone.GetUtcOffset(after), TimeSpan.Zero); cron.GetNextValidTimeAfter(read) is { } next; read = next)
+            if (FirstTime(next.UtcDateTime) is var due && due > after)   // it was, where the clocks read it for the second time
+                return due;
+        return null;
+    }
+
+    /// <summary>When the zone's clocks first read this, or, where it is left out, more.</summary>
+    DateTimeOffset FirstTime(DateTime read)
+    {
+        var farthest = TimeSpan.FromHours(14);   // of any zone
+        for (DateTimeOffset from = new(read - farthest, TimeSpan.Zero), to = new(read + farthest, TimeSpan.Zero); ;)
+        {
+            var offset = zone.GetUtcOffset(from);
+            var due = new DateTimeOffset(read - offset, TimeSpan.Zero);
+            if (due <= from)
+                return from;
+            if (ChangeBetween(zone, from, to, offset) is not { } change || due < change)
+                return due;
+            from = change;
+        }
     }
 
     // Where clocks are put back, an hour comes twice and so do its due times; where they are put forward, those of the hour that is not there do not come at all.
-    static DateTimeOffset? NextByElapsedTime(CronExpression cron, TimeZoneInfo zone, DateTimeOffset after)
+    DateTimeOffset? NextByElapsedTime(CronExpression cron, DateTimeOffset after)
     {
         for (var (from, offset) = (after, zone.GetUtcOffset(after)); ;)
         {

@@ -20,6 +20,7 @@ public sealed class DueTimesTests
     [InlineData("15 2 * * *", "Australia/Lord_Howe", "2026-10-03T12:00:00+11:00", "10-04 02:30:00 +11:00", "10-05 02:15:00 +11:00")]
     [InlineData("45 1 * * *", "Australia/Lord_Howe", "2026-04-04T12:00:00+11:00", "04-05 01:45:00 +11:00", "04-06 01:45:00 +10:30")]
     [InlineData("30 2 * * *", "Asia/Tokyo", "2026-03-28T12:00:00+09:00", "03-29 02:30:00 +09:00", "03-30 02:30:00 +09:00")]
+    [InlineData("@HOURLY", "Europe/Berlin", "2026-10-25T00:20:00Z", "10-25 02:00:00 +01:00", "10-25 03:00:00 +01:00")]
     [InlineData("*/30 * * * *", "Europe/Berlin", "2026-03-29T00:20:00Z", "03-29 01:30:00 +01:00", "03-29 03:00:00 +02:00")]
     [InlineData("*/30 * * * *", "Europe/Berlin", "2026-10-25T00:20:00Z", "10-25 02:30:00 +02:00", "10-25 02:00:00 +01:00", "10-25 02:30:00 +01:00", "10-25 03:00:00 +01:00")]
     public void Days_on_which_clocks_are_changed(string cron, string zone, string after, params string[] expected) => Assert.Equal(expected, Next(cron, zone, after, expected.Length));
@@ -49,6 +50,34 @@ public sealed class DueTimesTests
         var (place, from) = (TimeZoneInfo.FindSystemTimeZoneById(zone), Time("2026-01-01T00:00:00Z"));
         var expected = Enumerable.Range(1, 365 * 24 * 60).Select(i => from.AddMinutes(i)).Where(at => TimeZoneInfo.ConvertTime(at, place) is var local && local.Minute == minute && local.Hour % everyHours == 0);
         Assert.Equal(expected, ScheduleRepository.Preview(new() { Name = "Test", Cron = cron, TimeZone = zone }, from, 10_000).TakeWhile(due => due < from.AddDays(365)));
+    }
+
+    // Worked out from the zone's clocks, without any cron: each of a day's times when they first read it, or more.
+    [Theory]
+    [InlineData("Europe/Dublin", 2026)]   // its winter time is the exception
+    [InlineData("Africa/Casablanca", 2026)]   // puts clocks back for a month
+    [InlineData("America/Asuncion", 2024)]   // stays on summer time
+    [InlineData("Africa/Cairo", 2026)]   // has no midnight
+    [InlineData("Australia/Lord_Howe", 2026)]   // half an hour
+    [InlineData("Antarctica/Troll", 2026)]   // two hours
+    [InlineData("Pacific/Apia", 2011)]   // has left out a day
+    [InlineData("America/Havana", 2026)]
+    public void Times_of_day_are_due_once_a_day_in_every_zone(string zone, int year)
+    {
+        var (place, from) = (TimeZoneInfo.FindSystemTimeZoneById(zone), new DateTimeOffset(year, 1, 1, 12, 0, 0, TimeSpan.Zero));
+        var expected = new SortedSet<DateTimeOffset>();
+        var seen = from.AddDays(-1).UtcDateTime + place.GetUtcOffset(from.AddDays(-1));
+        for (var at = from.AddDays(-1); at < from.AddDays(363); at = at.AddMinutes(5))   // the farthest that clocks have come; zones change on five minutes
+            for (var reads = at.UtcDateTime + place.GetUtcOffset(at); seen <= reads; seen = seen.AddMinutes(5))
+                if (seen.Hour is 0 or 1 or 2 or 3 or 23 && seen.Minute is 0 or 35)
+                    expected.Add(at);
+        var times = new DueTimes("0,35 0,1,2,3,23 * * *", null, zone, from, null);
+        var found = new List<DateTimeOffset>();
+        for (var due = times.Next(from); due < from.AddDays(360) && !(found.Count > 0 && due <= found[^1]); due = times.Next(due.Value))
+            found.Add(due.Value);
+        Assert.Equal(expected.Where(due => due > from && due < from.AddDays(360)), found);
+        foreach (var after in Enumerable.Range(0, 350).Select(i => from.AddDays(i).AddSeconds(i * 97)))
+            Assert.Equal(expected.First(due => due > after), times.Next(after));
     }
 
     [Fact]
