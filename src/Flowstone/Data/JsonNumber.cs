@@ -11,12 +11,14 @@ readonly ref struct JsonNumber
     const int MaxDigitsBeforePoint = 131_072, MaxDigitsAfterPoint = 16_383;
 
     readonly bool negative;
+    readonly int length;
     readonly ReadOnlySpan<byte> whole, fraction;
     readonly BigInteger exponent;
 
     /// <param name="text">A number by JSON's grammar, as a parser has checked it.</param>
     public JsonNumber(ReadOnlySpan<byte> text)
     {
+        length = text.Length;
         negative = text[0] == '-';
         text = negative ? text[1..] : text;
 
@@ -39,6 +41,18 @@ readonly ref struct JsonNumber
             var leadingZeros = whole.IsEmpty ? fraction.Length - fraction.TrimStart((byte)'0').Length : 0;
             var isZero = whole.IsEmpty && leadingZeros == fraction.Length;
             return isZero || whole.Length - leadingZeros + exponent <= MaxDigitsBeforePoint;
+        }
+    }
+
+    /// <summary>How long jsonb's text is of a number that it takes: without an exponent, and with no fewer digits after the point.</summary>
+    public int WrittenLength
+    {
+        get
+        {
+            if (exponent.IsZero)
+                return length;
+            var (before, after) = (Math.Max(1, whole.Length + (int)exponent), Math.Max(0, fraction.Length - (int)exponent));
+            return (negative ? 1 : 0) + before + (after > 0 ? after + 1 : 0);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using System.Text.Json;
 using Flowstone.Data;
 
@@ -30,11 +29,7 @@ public static class WorkflowDefinition
         if (errors.Expect("$", definition, JsonValueKind.Object) is null)
             return errors.All;
 
-        var bytes = JsonMarshal.GetRawUtf8Value(definition).Length;
-        if (bytes > MaxBytes)
-            errors.Add("$", FormattableString.Invariant($"is {bytes:N0} bytes long; at most {MaxBytes:N0} are allowed."));
-
-        if (StorableJson.Check(definition, errors, MaxDepth))
+        if (StorableJson.Check(definition, errors, MaxDepth, MaxBytes))
             new WorkflowDefinitionRules(errors).Check(definition);
         return errors.All;
     }

@@ -71,5 +71,13 @@ public sealed class CanonicalJsonTests
     [InlineData("-0.0", "0.0")]
     [InlineData("1e3", "1000")]
     [InlineData("12e-4", "0.0012")]
-    public void The_simulation_prints_numbers_as_numeric_does(string json, string numeric) => Assert.Equal(numeric, SimulatedJsonb.Numeric(json));
+    [InlineData("-12.34e-3", "-0.01234")]
+    [InlineData("0.5e-1", "0.05")]
+    [InlineData("1234.5e2", "123450")]
+    [InlineData("-0.25", "-0.25")]
+    public void The_simulation_prints_numbers_as_numeric_does(string json, string numeric)
+    {
+        Assert.Equal(numeric, SimulatedJsonb.Numeric(json));
+        Assert.InRange(new JsonNumber(System.Text.Encoding.ASCII.GetBytes(json)).WrittenLength, numeric.Length, numeric.Length + (json.StartsWith("-0.0", StringComparison.Ordinal) ? 1 : 0));
+    }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Flowstone.Workflows;
 
@@ -92,6 +93,29 @@ public sealed class WorkflowDefinitionTests
     public void More_than_5_MB_is_refused()
         => Assert.Equal(["$: is 5,242,899 bytes long; at most 5,242,880 are allowed."],
             Errors($$"""{"nodes":[],"x":"{{new string('x', WorkflowDefinition.MaxBytes)}}"}"""));
+
+    [Fact]
+    public void The_limit_is_for_what_a_definition_says_and_not_for_its_spelling()
+    {
+        Assert.Empty(Errors($$"""{"nodes":[],"x":"{{string.Concat(Enumerable.Repeat(@"\u6f22\u0027\/\n\ud83e\udd86", 400_000))}}"}"""));
+        Assert.Empty(Errors($$"""{"nodes":[], {{new string(' ', WorkflowDefinition.MaxBytes)}} "x":1}"""));
+
+        // PostgreSQL writes numbers out: of ten thousand such ones no session could read the row again, nor a backup.
+        Assert.Equal(["$: is 11,796,498 bytes long with its numbers written out; at most 5,242,880 are allowed."], Errors($$"""{"nodes":[],"x":[{{string.Join(',', Enumerable.Repeat("1e131070", 90))}}]}"""));
+        Assert.Equal(["$: is 5,242,881 bytes long with its numbers written out; at most 5,242,880 are allowed."],
+            Errors($$"""{"nodes":[],"x":[{{string.Join(',', Enumerable.Repeat("-12.34e-15998", 327))}},"{{new string('x', 9_552)}}"]}"""));
+    }
+
+    [Fact]
+    public void What_was_stored_can_be_stored_again()
+    {
+        var (before, after) = ($$"""{"name":"n","nodes":[],"numbers":[{{string.Join(',', Enumerable.Repeat("1", 10_000))}}],"script":"{{string.Concat(Enumerable.Repeat("<'漢'>", 200_000))}}""", "\"}");
+        var definition = JsonElement.Parse(before + new string('x', WorkflowDefinition.MaxBytes - System.Text.Encoding.UTF8.GetByteCount(before + after)) + after);
+
+        foreach (var same in new[] { definition, SimulatedJsonb.RoundTrip(definition), JsonSerializer.SerializeToElement(definition), DefinitionMerge.Of(definition, definition, definition).Merged })
+            Assert.Empty(WorkflowDefinition.Validate(same));
+        Assert.True(JsonMarshal.GetRawUtf8Value(SimulatedJsonb.RoundTrip(definition)).Length > WorkflowDefinition.MaxBytes);
+    }
 
     static List<string> Errors(string json)
         => [.. WorkflowDefinition.Validate(JsonElement.Parse(json, new JsonDocumentOptions { MaxDepth = 10_000 })).Select(error => $"{error.Field}: {error.Message}")];

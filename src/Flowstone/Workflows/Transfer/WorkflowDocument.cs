@@ -41,7 +41,7 @@ sealed class WorkflowDocument
     {
         var errors = new FieldErrors(WorkflowDefinition.MaxErrors);
         if (errors.Expect("$", document, JsonValueKind.Object) is not null)
-            StorableJson.Check(document, errors, WorkflowDefinition.MaxDepth + 10);
+            StorableJson.Check(document, errors, WorkflowDefinition.MaxDepth + 10, WorkflowTransfer.MaxBytes);
         errors.ThrowIfAny();
         return errors.ExpectText("version", document.Find("version"), 1, 20) switch
         {
@@ -219,7 +219,7 @@ sealed class WorkflowDocument
                 Write(writer, name, value);
             writer.WriteEndObject();
         });
-        await using var writer = new Utf8JsonWriter(target);
+        await using var writer = new Utf8JsonWriter(target, JsonBytes.Relaxed);
         writer.WriteStartObject();
         writer.WriteString("format", FormatName);
         writer.WriteString("version", Full);

@@ -137,7 +137,7 @@ public sealed class WorkflowTransfer
 
     static async Task WritePlainAsync(Stream target, JsonElement definition, CancellationToken cancellationToken)
     {
-        await using var writer = new Utf8JsonWriter(target);
+        await using var writer = new Utf8JsonWriter(target, JsonBytes.Relaxed);
         writer.WriteStartObject();
         writer.WriteString("version", WorkflowDocument.Plain);
         foreach (var (name, value) in WorkflowDocument.PlainFields(definition))
@@ -222,5 +222,5 @@ public sealed class WorkflowTransfer
         }
     }
 
-    static JsonElement ToElement(JsonNode node) => JsonElement.Parse(node.ToJsonString(), new() { MaxDepth = WorkflowDefinition.MaxDepth + 1 });
+    static JsonElement ToElement(JsonNode node) => JsonBytes.Write(writer => node.WriteTo(writer));
 }
