@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.Json;
 using Flowstone.Workflows;
 
@@ -103,6 +104,17 @@ public sealed class WorkflowDefinitionTests
         Assert.Equal(["$: is 11,796,498 bytes long with its numbers written out; at most 5,242,880 are allowed."], Errors($$"""{"nodes":[],"x":[{{string.Join(',', Enumerable.Repeat("1e131070", 90))}}]}"""));
         Assert.Equal(["$: is 5,242,881 bytes long with its numbers written out; at most 5,242,880 are allowed."],
             Errors($$"""{"nodes":[],"x":[{{string.Join(',', Enumerable.Repeat("-12.34e-15998", 327))}},"{{new string('x', 9_552)}}"]}"""));
+    }
+
+    [Fact]
+    public void What_was_stored_can_be_stored_again()
+    {
+        var (before, after) = ($$"""{"name":"n","nodes":[],"numbers":[{{string.Join(',', Enumerable.Repeat("1", 10_000))}}],"script":"{{string.Concat(Enumerable.Repeat("<'漢'>", 200_000))}}""", "\"}");
+        var definition = JsonElement.Parse(before + new string('x', WorkflowDefinition.MaxBytes - System.Text.Encoding.UTF8.GetByteCount(before + after)) + after);
+
+        foreach (var same in new[] { definition, SimulatedJsonb.RoundTrip(definition), JsonSerializer.SerializeToElement(definition), DefinitionMerge.Of(definition, definition, definition).Merged })
+            Assert.Empty(WorkflowDefinition.Validate(same));
+        Assert.True(JsonMarshal.GetRawUtf8Value(SimulatedJsonb.RoundTrip(definition)).Length > WorkflowDefinition.MaxBytes);
     }
 
     static List<string> Errors(string json)
