@@ -42,8 +42,17 @@ static class ExportCommand
                 for (var page = await tenant.Workflows.ListAsync(new(), null, 100, cancellationToken); page.Count > 0; page = await tenant.Workflows.ListAsync(new(), page[^1].Id, 100, cancellationToken))
                     foreach (var workflow in page)
                     {
-                        await using (var file = File.Create(Path.Combine(target, $"{workflow.Id}.json")))
+                        var path = Path.Combine(target, $"{workflow.Id}.json");
+                        try
+                        {
+                            await using var file = File.Create(path);
                             await tenant.Transfer.ExportAsync(workflow.Id, file, arguments.GetValue(plain) ? WorkflowFormat.Plain : WorkflowFormat.Full, cancellationToken: cancellationToken);
+                        }
+                        catch (NotFoundException)   // somebody deleted it since it was listed
+                        {
+                            File.Delete(path);
+                            continue;
+                        }
                         progress?.Report((++done, Math.Max(total, done)));
                     }
                 return done;

@@ -58,6 +58,13 @@ static class ImportCommand
                         failed++;
                         Output.Error($"{Path.GetFileName(files[i])}: {error.Message}");
                     }
+                    catch
+                    {
+                        // Each document makes a new workflow: whoever began from the start again would have them twice.
+                        Output.Error(string.Create(CultureInfo.InvariantCulture,
+                            $"Stopped at {Path.GetFileName(files[i])}. {i - failed:N0} workflows were made of the files before it by name: import the rest without those."));
+                        throw;
+                    }
                     progress?.Report((i + 1, files.Length));
                 }
                 return failed;
@@ -69,7 +76,7 @@ static class ImportCommand
     }
 
     static async Task<System.Text.Json.JsonElement> ReadAsync(string file, CancellationToken cancellationToken)
-        => new FileInfo(file).Length <= WorkflowTransfer.MaxBytes ? JsonDocuments.Parse(await File.ReadAllBytesAsync(file, cancellationToken), WorkflowTransfer.MaxBytes)
+        => new FileInfo(file).Length <= WorkflowTransfer.MaxBytes ? JsonDocuments.Parse(await File.ReadAllBytesAsync(file, cancellationToken), WorkflowTransfer.MaxBytes, WorkflowTransfer.MaxDepth)
             : throw new InvalidInputException("$", $"has more than {WorkflowTransfer.MaxBytes:N0} bytes.");
 
     static Command Original()

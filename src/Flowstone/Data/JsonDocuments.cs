@@ -19,7 +19,7 @@ public static partial class JsonDocuments
     /// <exception cref="InvalidInputException">
     /// Too big, not UTF-8, too deep, or not JSON; the message names line and column. The field is <c>$</c>.
     /// </exception>
-    public static JsonElement Parse(ReadOnlyMemory<byte> utf8, int maxBytes = MaxBytes)
+    public static JsonElement Parse(ReadOnlyMemory<byte> utf8, int maxBytes = MaxBytes, int maxDepth = MaxDepth)
     {
         var text = utf8.Span;
         if (text.Length > maxBytes)
@@ -33,11 +33,11 @@ public static partial class JsonDocuments
 
         try
         {
-            return JsonElement.Parse(text, new JsonDocumentOptions { MaxDepth = MaxDepth });
+            return JsonElement.Parse(text, new JsonDocumentOptions { MaxDepth = maxDepth });
         }
         catch (JsonException error)
         {
-            throw Explain(text, error);
+            throw Explain(text, error, maxDepth);
         }
     }
 
@@ -51,7 +51,7 @@ public static partial class JsonDocuments
         return wide ? throw Refused("is not UTF-8, but UTF-16 or UTF-32. Save it as UTF-8.") : text;
     }
 
-    static InvalidInputException Explain(ReadOnlySpan<byte> text, JsonException error)
+    static InvalidInputException Explain(ReadOnlySpan<byte> text, JsonException error, int maxDepth)
     {
         // The parser does not say whether it met its depth limit or a syntax error; a second look without the limit does.
         var reader = new Utf8JsonReader(text, new JsonReaderOptions { MaxDepth = int.MaxValue });
@@ -59,8 +59,8 @@ public static partial class JsonDocuments
         {
             while (reader.Read())
             {
-                if (reader.CurrentDepth >= MaxDepth && reader.TokenType is JsonTokenType.StartArray or JsonTokenType.StartObject)
-                    return Refused($"is nested deeper than {MaxDepth} levels at {Place(text, (int)reader.TokenStartIndex)}.");
+                if (reader.CurrentDepth >= maxDepth && reader.TokenType is JsonTokenType.StartArray or JsonTokenType.StartObject)
+                    return Refused($"is nested deeper than {maxDepth} levels at {Place(text, (int)reader.TokenStartIndex)}.");
             }
         }
         catch (JsonException)

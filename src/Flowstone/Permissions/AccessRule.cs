@@ -94,6 +94,9 @@ sealed partial class AccessRule(TenantDatabase database, Actor actor, TimeProvid
             throw Denied(needed, limit);
     }
 
+    /// <summary>Whether the role, and the key that acts for the user, allow as much at all: with what is one's own, that is.</summary>
+    public async ValueTask<bool> MayAsync(AccessLevel needed, CancellationToken cancellationToken) => await LimitAsync(cancellationToken) is var (_, limit) && limit >= needed;
+
     /// <summary>A user's own affairs, and an administrator's. A key has none of its own.</summary>
     /// <exception cref="AccessDeniedException">It is somebody else's.</exception>
     public async ValueTask RequireSelfAsync(Id<User> user, CancellationToken cancellationToken)

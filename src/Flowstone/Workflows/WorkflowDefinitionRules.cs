@@ -12,7 +12,7 @@ sealed class WorkflowDefinitionRules(FieldErrors errors)
 
     public void Check(JsonElement definition)
     {
-        errors.ExpectText("name", definition.Find("name"), 0, MaxNameLength, optional: true);
+        errors.ExpectText("name", definition.Find("name"), 1, MaxNameLength, optional: true);
         if (definition.Find("category") is { ValueKind: not JsonValueKind.Null } category)
             errors.ExpectText("category", category, 0, MaxNameLength);
         errors.Expect("settings", definition.Find("settings"), JsonValueKind.Object, optional: true);

@@ -212,12 +212,12 @@ public sealed partial class WorkflowRepository
         await access.RequireAsync(visibility is null ? AccessLevel.Write : AccessLevel.Admin, id, cancellationToken);
         const string Set = """
             update flowstone.workflows set status = coalesce($3, status), visibility = coalesce($4, visibility), is_template = coalesce($6, is_template), updated_at = $5
-             where tenant_id = $1 and id = $2
+             where tenant_id = $1 and id = $2 and deleted_at is null
             """;
         var changed = await database.ExecuteAsync(Set,
             [P(id), P(status is { } s ? EnumText<WorkflowStatus>.Of(s) : null), P(visibility is { } v ? EnumText<Visibility>.Of(v) : null), P(clock.Now()), P(isTemplate)],
             cancellationToken);
-        return changed == 0 ? throw new NotFoundException("Workflow", id) : (await FindAsync(id, cancellationToken))!;
+        return (changed == 0 ? null : await FindAsync(id, cancellationToken)) ?? throw new NotFoundException("Workflow", id);
     }
 
     /// <summary>The names and types by which its executions can be found.</summary>
@@ -234,7 +234,7 @@ public sealed partial class WorkflowRepository
     {
         SearchAttributes.Check(attributes);
         await access.RequireAsync(AccessLevel.Write, id, cancellationToken);
-        const string Declare = "update flowstone.workflows set search_attributes = $3, updated_at = $4 where tenant_id = $1 and id = $2";
+        const string Declare = "update flowstone.workflows set search_attributes = $3, updated_at = $4 where tenant_id = $1 and id = $2 and deleted_at is null";
         if (await database.ExecuteAsync(Declare, [P(id), Json(JsonSerializer.SerializeToUtf8Bytes(attributes, FlowstoneJson.Options)), P(clock.Now())], cancellationToken) == 0)
             throw new NotFoundException("Workflow", id);
     }

@@ -55,6 +55,14 @@ public sealed class CommandTests(TestDatabase database)
             Assert.Equal((1, "2 documents: 1 workflows made, 1 refused\n"), (imported.ExitCode, imported.Output));
             Assert.StartsWith($"{two.Id}.json: versions[0].definition: is not what its hash says", imported.Error, StringComparison.Ordinal);
             Assert.Equal(["One", "One", "Two"], (await tenant.Scope.Workflows.ListAsync(new(), null, 10)).Select(w => w.Name).Order());
+
+
+            // What ends it half-way leaves no doubt about what is there already.
+            File.CreateSymbolicLink(Path.Combine(folder, "z.json"), "nowhere");
+            var stopped = await RunAsync("import", "workflows", folder);
+            Assert.Equal((1, ""), (stopped.ExitCode, stopped.Output));
+            Assert.Contains("Stopped at z.json. 1 workflows were made of the files before it", stopped.Error, StringComparison.Ordinal);
+            Assert.Equal(4, await tenant.Scope.Workflows.CountAsync());
         }
         finally
         {

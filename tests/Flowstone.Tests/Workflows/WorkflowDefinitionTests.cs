@@ -36,6 +36,7 @@ public sealed class WorkflowDefinitionTests
     [InlineData("""{"nodes":[NODE],"edges":[{"source":"a","target":"a","outputIndex":256}]}""", "edges[0].outputIndex: must be a whole number from 0 to 255.")]
     [InlineData("""{"nodes":[NODE],"edges":[{"source":"a","target":"a","inputIndex":0.5}]}""", "edges[0].inputIndex: must be a whole number from 0 to 255.")]
     [InlineData("""{"nodes":[NODE],"edges":[{"source":"a","target":"a","output":null}]}""", "edges[0].output: must be a string, but is null.")]
+    [InlineData("""{"nodes":[],"name":""}""", "name: must not be empty.")]
     [InlineData("""{"nodes":[],"name":"LONG"}""", "name: has 256 characters; at most 255 are allowed.")]
     [InlineData("""{"nodes":[{"id":"a","name":"LONG","type":"t"}]}""", "nodes[0].name: has 256 characters; at most 255 are allowed.")]
     [InlineData("""{"nodes":[],"settings":[]}""", "settings: must be an object, but is an array.")]

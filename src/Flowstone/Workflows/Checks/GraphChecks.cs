@@ -20,12 +20,15 @@ public static class GraphChecks
         var graph = WorkflowGraph.Read(definition);
         var nodes = DefinitionDiff.Nodes(definition).Select(node => node.Node).ToArray();
         var names = graph.Nodes.SelectMany(node => new[] { node.Id, node.Name }).ToHashSet(StringComparer.Ordinal);
+        var several = graph.Nodes.Where(node => !IsNote(node)).CountBy(node => node.Name, StringComparer.Ordinal).Where(name => name.Value > 1).ToDictionary(StringComparer.Ordinal);
         var issues = new List<(int Node, GraphIssue Issue)>();
         foreach (var node in graph.Nodes.Where(IsActive))
         {
             foreach (var (path, name) in NodeReferences.In(node.Parameters, $"nodes[{node.Ordinal}].parameters"))
                 if (!names.Contains(name))
                     Add(node, GraphIssueCode.UnknownReference, path, $"'{Label(node)}' refers to '{FieldErrors.Cut(name)}', and there is no such node.");
+                else if (several.TryGetValue(name, out var count))
+                    Add(node, GraphIssueCode.AmbiguousReference, path, $"'{Label(node)}' refers to '{FieldErrors.Cut(name)}', and {count} nodes have that name.");
             foreach (var (type, id) in CredentialsOf(nodes[node.Ordinal]))
                 if (!isCredential(id))
                     Add(node, GraphIssueCode.MissingCredential, FieldErrors.Step($"nodes[{node.Ordinal}].credentials", type), $"'{Label(node)}' names a credential that is not there: {FieldErrors.Cut(id)}.");

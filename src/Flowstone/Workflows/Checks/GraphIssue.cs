@@ -6,6 +6,9 @@ public enum GraphIssueCode
     /// <summary>An expression names a node that is not there.</summary>
     UnknownReference,
 
+    /// <summary>An expression names a node by a name that several have.</summary>
+    AmbiguousReference,
+
     /// <summary>No path leads from a trigger to the node.</summary>
     UnreachableNode,
 

@@ -31,6 +31,12 @@ sealed class WorkflowDocument
 
     const string FormatName = "flowstone.workflow";
 
+    // More than anybody has: each is a statement of its own.
+    public const int MostSchedules = 1_000;
+    const int MostCredentials = 1_000;
+
+    static readonly JsonSerializerOptions asRequests = new(FlowstoneJson.Options) { RespectNullableAnnotations = true, MaxDepth = JsonDocuments.MaxDepth };
+
     public required IReadOnlyList<DocumentVersion> Versions { get; init; }
     public IReadOnlyList<DocumentShare> Shares { get; init; } = [];
     public IReadOnlyList<NewSchedule> Schedules { get; init; } = [];
@@ -42,7 +48,7 @@ sealed class WorkflowDocument
     {
         var errors = new FieldErrors(WorkflowDefinition.MaxErrors);
         if (errors.Expect("$", document, JsonValueKind.Object) is not null)
-            StorableJson.Check(document, errors, WorkflowDefinition.MaxDepth + 10, WorkflowTransfer.MaxBytes);
+            StorableJson.Check(document, errors, WorkflowTransfer.MaxDepth, WorkflowTransfer.MaxBytes);
         errors.ThrowIfAny();
         return errors.ExpectText("version", document.Find("version"), 1, 20) switch
         {
@@ -138,17 +144,24 @@ sealed class WorkflowDocument
         {
             if (versions.Count + 1 != version.Find("number")?.Index(int.MaxValue))
                 errors.Add($"{path}.number", $"must be {versions.Count + 1}: versions go from 1 without a gap.");
+            var basedOn = Present(version, "basedOn");
+            if (basedOn is { } earlier && earlier.Index(versions.Count) is not > 0)
+                errors.Add($"{path}.basedOn", "must be the number of an earlier version.");
             versions.Add(new(ReadDefinition(path, version, maxBytes), errors.ExpectText($"{path}.message", Present(version, "message"), 0, 2000, optional: true), Present(version, "author")?.Text,
-                ReadTime($"{path}.createdAt", version, "createdAt", errors), Present(version, "basedOn")?.Index(int.MaxValue)));
+                ReadTime($"{path}.createdAt", version, "createdAt", errors), basedOn?.Index(int.MaxValue)));
         }
         if (versions.Count == 0)
             errors.Add("versions", "must hold at least one version.");
+        var sharers = new HashSet<string>(StringComparer.OrdinalIgnoreCase);
         var shares = Items(document, "shares", errors, optional: true).Select(share => new DocumentShare(
             errors.ExpectText($"{share.Path}.user", share.Item.Find("user"), 1, 320) ?? "", ReadLevel(share.Path, share.Item, errors), ReadTime($"{share.Path}.expiresAt", share.Item, "expiresAt", errors))).ToList();
-        var credentials = Items(document, "credentials", errors, optional: true).Select(credential => new DocumentCredential(
+        for (var i = 0; i < shares.Count; i++)
+            if (shares[i].User.Length > 0 && !sharers.Add(shares[i].User))
+                errors.Add($"shares[{i}].user", "has a share already.");
+        var credentials = Items(document, "credentials", errors, optional: true, MostCredentials).Select(credential => new DocumentCredential(
             errors.ExpectText($"{credential.Path}.id", credential.Item.Find("id"), 1, 64) ?? "", errors.ExpectText($"{credential.Path}.name", credential.Item.Find("name"), 1, 255) ?? "",
             errors.ExpectText($"{credential.Path}.type", credential.Item.Find("type"), 1, 64) ?? "")).ToList();
-        var schedules = Items(document, "schedules", errors, optional: true).Select(schedule => ReadSchedule(schedule.Path, schedule.Item, errors)).OfType<NewSchedule>().ToList();
+        var schedules = Items(document, "schedules", errors, optional: true, MostSchedules).Select(schedule => ReadSchedule(schedule.Path, schedule.Item, errors)).OfType<NewSchedule>().ToList();
         errors.ThrowIfAny();
         if (document.FindText("checksum") is not { } checksum || checksum != Checksum(document))
             throw new InvalidInputException("checksum", "does not fit what is in the file: it was changed or damaged.");
@@ -169,9 +182,14 @@ sealed class WorkflowDocument
         }
     }
 
-    static IEnumerable<(string Path, JsonElement Item)> Items(JsonElement document, string name, FieldErrors errors, bool optional = false)
-        => errors.Expect(name, document.Find(name), JsonValueKind.Array, optional) is not { } array ? []
-            : array.EnumerateArray().Select((item, i) => ($"{name}[{i}]", item)).Where(item => errors.Expect(item.Item1, item.item, JsonValueKind.Object) is not null);
+    static IEnumerable<(string Path, JsonElement Item)> Items(JsonElement document, string name, FieldErrors errors, bool optional = false, int most = int.MaxValue)
+    {
+        if (errors.Expect(name, document.Find(name), JsonValueKind.Array, optional) is not { } array)
+            return [];
+        if (array.GetArrayLength() > most)
+            throw new InvalidInputException(name, FormattableString.Invariant($"are {array.GetArrayLength():N0}; at most {most:N0} are allowed."));
+        return array.EnumerateArray().Select((item, i) => ($"{name}[{i}]", item)).Where(item => errors.Expect(item.Item1, item.item, JsonValueKind.Object) is not null);
+    }
 
     static JsonElement? Present(JsonElement item, string name) => item.Find(name) is { ValueKind: not JsonValueKind.Null } value ? value : null;
 
@@ -189,7 +207,7 @@ sealed class WorkflowDocument
     {
         try
         {
-            return schedule.Deserialize<NewSchedule>(FlowstoneJson.Options);
+            return schedule.Deserialize<NewSchedule>(asRequests);
         }
         catch (JsonException error)
         {

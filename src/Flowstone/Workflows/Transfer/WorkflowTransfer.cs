@@ -20,7 +20,8 @@ public sealed class WorkflowTransfer
     /// <summary>Of a document that is imported.</summary>
     public const int MaxBytes = 64 * 1024 * 1024;
 
-    const int MostSchedules = 1_000;
+    /// <summary>Of a document that is imported: a definition, and what is around it.</summary>
+    public const int MaxDepth = WorkflowDefinition.MaxDepth + 10;
 
     // Of definitions, fetched at a time.
     const int VersionsAtOnce = 10;
@@ -76,7 +77,7 @@ public sealed class WorkflowTransfer
                 basedOn = history ? version.BasedOn : null,
             }),
             shares = await SharesAsync(id, cancellationToken),
-            schedules = (await schedules.ListAsync(id, before: null, MostSchedules, cancellationToken)).Select(schedule => new
+            schedules = (await schedules.ListAsync(id, before: null, WorkflowDocument.MostSchedules, cancellationToken)).Select(schedule => new
             {
                 schedule.Name, schedule.Cron, schedule.IntervalSeconds, schedule.TimeZone, schedule.JitterSeconds, schedule.Overlap, schedule.Missed, schedule.MissedLimit,
                 schedule.Input, schedule.Active, schedule.StartsAt, schedule.EndsAt,
@@ -104,8 +105,22 @@ public sealed class WorkflowTransfer
             trusted && version.Author is { } author && users.TryGetValue(author, out var user) ? user : access.Actor.UserId, trusted ? version.CreatedAt ?? now : now, version.BasedOn)).ToList();
         if (await MapCredentialsAsync(read, notes, cancellationToken) is { } mapped)
             past.Add(new(mapped, "Credentials of this installation", access.Actor.UserId, now, past.Count));
-        var shared = read.Shares.Where(share => users.ContainsKey(share.User) && users[share.User] != access.Actor.UserId && !(share.ExpiresAt <= now)).ToList();
-        notes.AddRange(read.Shares.Where(share => !users.ContainsKey(share.User)).Select(share => $"It was shared with {share.User}, who is not here."));
+        var shares = read.Shares;
+        if (shares.Count > 0 && !await access.MayAsync(AccessLevel.Admin, cancellationToken))
+        {
+            shares = [];   // a key that may write may not share
+            notes.Add("Its shares are left out: sharing needs ADMIN.");
+        }
+        var shared = shares.Where(share => users.ContainsKey(share.User) && users[share.User] != access.Actor.UserId && !(share.ExpiresAt <= now)).ToList();
+        notes.AddRange(shares.Where(share => !users.ContainsKey(share.User)).Select(share => $"It was shared with {share.User}, who is not here."));
+        var lasting = new List<(int Place, NewSchedule Schedule)>();
+        foreach (var (place, schedule) in read.Schedules.Index())
+        {
+            if (IsOver(schedule, place, now))
+                notes.Add($"Its schedule {schedule.Name} is over, and left out.");
+            else
+                lasting.Add((place, schedule));
+        }
 
         var workflow = await workflows.CreateAsync(past, id =>
         [
@@ -115,19 +130,22 @@ public sealed class WorkflowTransfer
              """,
              [P(id), P(shared.Select(share => users[share.User].Value).ToArray()), P(shared.Select(share => EnumText<ShareLevel>.Of(share.Level)).ToArray()),
               P(shared.Select(share => share.ExpiresAt).ToArray()), P(access.Actor.UserId), P(now)]),
-            .. read.Schedules.Select((schedule, i) => Insert(id, schedule, i, now)),
+            .. lasting.Select(one => At(one.Place, () => schedules.Insert(id, one.Schedule with { Active = false }, now))),   // paused: what was copied is not to run twice
         ], cancellationToken);
-        if (read.Schedules.Any(schedule => schedule.Active))
+        if (lasting.Exists(one => one.Schedule.Active))
             notes.Add("Its schedules are paused: resume them where they are to fire.");
         return new(workflow, notes);
     }
 
-    // Paused: what was copied is not to run twice.
-    (string Sql, Npgsql.NpgsqlParameter[] Parameters) Insert(Id<Workflow> workflow, NewSchedule schedule, int place, DateTimeOffset now)
+    // What has reached its end is exported, too, and to make a schedule that is never due is refused.
+    static bool IsOver(NewSchedule schedule, int place, DateTimeOffset now)
+        => At(place, () => new DueTimes(schedule.Cron, schedule.IntervalSeconds, schedule.TimeZone, schedule.StartsAt?.ToUniversalTime() ?? now, schedule.EndsAt).Next(now) is null);
+
+    static T At<T>(int place, Func<T> check)
     {
         try
         {
-            return schedules.Insert(workflow, schedule with { Active = false }, now);
+            return check();
         }
         catch (InvalidInputException error)
         {

@@ -44,7 +44,9 @@ public sealed partial class WorkflowRepository
     public async Task PurgeAsync(Id<Workflow> id, CancellationToken cancellationToken = default)
     {
         await access.RequireTrashAsync(id, cancellationToken);
-        if (!await WorkflowTrash.PurgeAsync(database, id, cancellationToken))
-            throw new ConflictException($"Executions of workflow {id} are kept, and refer to its versions: it can go when retention has taken them.");
+        if (await WorkflowTrash.PurgeAsync(database, id, cancellationToken))
+            return;
+        await access.RequireTrashAsync(id, cancellationToken);   // or somebody was quicker
+        throw new ConflictException($"Executions of workflow {id} are kept, and refer to its versions: it can go when retention has taken them.");
     }
 }

@@ -29,6 +29,13 @@ public sealed class GraphChecksTests
              {"id":"off","name":"Off","type":"t","disabled":true,"parameters":{"x":"={{ $('No') }}"}}]
             """)));
 
+    [Fact]
+    public void References_by_a_name_that_several_nodes_have()
+        => Assert.Equal("AmbiguousReference c nodes[2].parameters.x", Told(Check("""
+            [{"id":"a","name":"A","type":"t"},{"id":"b","name":"A","type":"t"},{"id":"c","name":"C","type":"t","parameters":{"x":"={{ $('A').item }}","y":"={{ $('a').item }} {{ $('C').item }}"}},
+             {"id":"n","name":"C","type":"n8n-nodes-base.stickyNote"}]
+            """)));
+
     [Theory]
     [InlineData("const x = $('No').all();\\n// $('Neither')\\n/* $('Nor') */", "UnknownReference a nodes[0].parameters.jsCode")]
     [InlineData("const $ = require('cheerio'); $('div').text()", "")]

@@ -141,21 +141,72 @@ public sealed class TransferTests(TestDatabase database)
     }
 
     [Fact]
-    public async Task What_is_nearly_as_large_as_allowed_is_duplicated_merged_restored_and_comes_back()
+    public async Task What_ended_here_does_not_keep_the_rest_from_coming()
     {
         var tenant = await database.NewTenantAsync();
-        var workflows = tenant.Scope.Workflows;
-        var note = string.Concat(Enumerable.Repeat("漢'🦆", 525_000));   // as \u escapes, twice as much as is allowed, or more
-        var numbers = N8nDocuments.Parse($"[{string.Join(",", Enumerable.Repeat(1, 400_000))}]");   // with PostgreSQL's spaces between, half as much again
-        JsonElement Large(string first, string second) => JsonSerializer.SerializeToElement(new { name = "Large", nodes = new object[] { new { id = "a", name = first, type = "t", note, numbers }, new { id = "b", name = second, type = "t" } } });
-        var workflow = await workflows.CreateAsync(new() { Definition = Large("A", "B") });
-        await workflows.UpdateAsync(workflow.Id, Large("Theirs", "B"), basedOn: 1);
+        var workflow = await tenant.CreateWorkflowAsync();
+        await tenant.Scope.Schedules.CreateAsync(workflow.Id, new() { Name = "Sale", Cron = "0 2 * * *", EndsAt = tenant.Clock.Now().AddDays(3) });
+        await tenant.Scope.Schedules.CreateAsync(workflow.Id, new() { Name = "Nightly", Cron = "0 2 * * *" });
+        tenant.Clock.Advance(TimeSpan.FromDays(4));
 
-        N8nDocuments.AssertSame(Large("Theirs", "Mine"), (await workflows.UpdateAsync(workflow.Id, Large("A", "Mine"), basedOn: 1)).Definition);
-        Assert.Equal(4, (await workflows.RestoreVersionAsync(workflow.Id, 1)).Version);
-        await tenant.Scope.Transfer.DuplicateAsync(workflow.Id);
-        var imported = (await tenant.Scope.Transfer.ImportAsync(await ExportAsync(tenant, workflow.Id, history: false))).Workflow;
-        N8nDocuments.AssertSame(Large("A", "B"), (await workflows.FindVersionAsync(imported.Id, 1))!.Definition);
+        var (imported, notes) = await tenant.Scope.Transfer.ImportAsync(await ExportAsync(tenant, workflow.Id));
+
+        Assert.Equal(["Its schedule Sale is over, and left out.", "Its schedules are paused: resume them where they are to fire."], notes);
+        Assert.Equal("Nightly", Assert.Single(await tenant.Scope.Schedules.ListAsync(imported.Id, null, 10)).Name);
+    }
+
+    [Fact]
+    public async Task A_key_that_may_write_shares_nothing_by_an_import()
+    {
+        var tenant = await database.NewTenantAsync();
+        var (ada, bob) = (await tenant.Scope.Users.CreateAsync(new() { Email = $"ada@{tenant.Tenant.Slug}.example" }), await tenant.Scope.Users.CreateAsync(new() { Email = $"bob@{tenant.Tenant.Slug}.example" }));
+        var asAda = tenant.Store.Tenant(tenant.Id, Actor.User(ada.Id));
+        var id = (await asAda.Workflows.CreateAsync(new() { Definition = TestTenant.Definition() })).Id;
+        await asAda.Shares.SetAsync(id, bob.Id, ShareLevel.Admin);
+        var document = await ExportAsync(tenant, id);
+        var key = (await tenant.Store.ApiKeys.FindAsync((await asAda.ApiKeys.CreateAsync(ada.Id, new() { Name = "Importer", Scopes = [ApiScope.Write] })).Key))!;
+
+        var (imported, notes) = await tenant.Store.Tenant(tenant.Id, Actor.Key(key)).Transfer.ImportAsync(document);
+
+        Assert.Equal(["Its shares are left out: sharing needs ADMIN."], notes);
+        Assert.Empty(await asAda.Shares.ListAsync(imported.Id));
+        Assert.Equal(bob.Id, Assert.Single(await asAda.Shares.ListAsync((await asAda.Transfer.ImportAsync(document)).Workflow.Id)).UserId);
+    }
+
+    [Fact]
+    public async Task What_is_nested_as_deep_as_allowed_comes_back()
+    {
+        var tenant = await database.NewTenantAsync();
+        var deep = N8nDocuments.Parse($$"""{"name":"Deep","nodes":[],"x":{{new string('[', WorkflowDefinition.MaxDepth - 1)}}{{new string(']', WorkflowDefinition.MaxDepth - 1)}} }""");
+        var id = (await tenant.Scope.Workflows.CreateAsync(new() { Definition = deep })).Id;
+
+        var imported = (await tenant.Scope.Transfer.ImportAsync(await ExportAsync(tenant, id))).Workflow;
+
+        N8nDocuments.AssertSame(deep, (await tenant.Scope.Workflows.FindVersionAsync(imported.Id, 1))!.Definition);
+    }
+
+    [Theory]
+    [InlineData("versions[0].basedOn", "versions", "1")]
+    [InlineData("versions[0].basedOn", "versions", "\"one\"")]
+    [InlineData("shares[1].user", "shares", """[{"user":"ada@example.com","level":"READ"},{"user":"ADA@example.com","level":"WRITE"}]""")]
+    [InlineData("schedules[0].timeZone", "schedules", """[{"name":"A","cron":"0 2 * * *","timeZone":null}]""")]
+    [InlineData("schedules[1].cron", "schedules", """[{"name":"A","cron":"0 2 * * *"},{"name":"A","cron":"0 25 * * *"}]""")]
+    public async Task A_wrong_document_is_refused_though_its_checksum_is_right(string place, string field, string value)
+    {
+        var tenant = await database.NewTenantAsync();
+        var id = (await tenant.CreateWorkflowAsync()).Id;
+        var document = JsonNode.Parse((await ExportAsync(tenant, id)).GetRawText())!;
+        var given = JsonNode.Parse(value)!;
+        if (field == "versions")
+            document["versions"]![0]!["basedOn"] = given;
+        else
+            document[field] = given;
+        document["checksum"] = WorkflowDocument.Checksum(N8nDocuments.Parse(document.ToJsonString()));
+
+        var refused = await Assert.ThrowsAsync<InvalidInputException>(() => tenant.Scope.Transfer.ImportAsync(N8nDocuments.Parse(document.ToJsonString())));
+
+        Assert.Equal(place, refused.Errors[0].Field);
+        Assert.Equal(1, await tenant.Scope.Workflows.CountAsync());
     }
 
     public static TheoryData<string, string, string?> Damages => new()
@@ -213,6 +264,6 @@ public sealed class TransferTests(TestDatabase database)
     {
         using var stream = new MemoryStream();
         await tenant.Scope.Transfer.ExportAsync(id, stream, format, history);
-        return JsonDocuments.Parse(stream.ToArray(), WorkflowTransfer.MaxBytes);
+        return JsonDocuments.Parse(stream.ToArray(), WorkflowTransfer.MaxBytes, WorkflowTransfer.MaxDepth);
     }
 }

@@ -89,6 +89,91 @@ public sealed class SaveTests(TestDatabase database)
         Assert.Equal(Enumerable.Range(0, Editors).Select(editor => $"{editor}.{Saves}"), versions[^1].Definition.GetProperty("nodes").EnumerateArray().Select(node => node.GetProperty("name").GetString()));
     }
 
+    /// <summary>A clock by which others are always quicker: each time a save looks at it, and is about to write, they do what is next.</summary>
+    sealed class Rivals(TimeProvider clock, params Func<Task>[] next) : TimeProvider
+    {
+        public bool Awake { get; set; }
+        public int Looks { get; private set; }
+
+        public override DateTimeOffset GetUtcNow()
+        {
+            if (Awake && Looks++ < next.Length)
+                Task.Run(next[Looks - 1]).GetAwaiter().GetResult();
+            return clock.Now();
+        }
+    }
+
+    /// <summary>One who is late three times.</summary>
+    /// <param name="third">What makes it so the third time.</param>
+    /// <param name="locked">What happens while the workflow is locked.</param>
+    WorkflowRepository Late(TestTenant tenant, Id<Workflow> workflow, out Rivals rivals, Func<Task>? third = null, Func<Task>? locked = null)
+    {
+        rivals = new Rivals(tenant.Clock, RenameAsync, RenameAsync, third ?? RenameAsync, locked ?? (() => Task.CompletedTask));
+        var late = new FlowstoneStore(database.Source, rivals, keys: TestKeys.Ring).Tenant(tenant.Id, Actor.System("test")).Workflows;
+        rivals.Awake = true;
+        return late;
+
+        async Task RenameAsync()
+        {
+            var newest = (await tenant.Scope.Workflows.FindVersionAsync(workflow, null))!;
+            await tenant.Scope.Workflows.UpdateAsync(workflow, Renamed(newest.Definition, 0, $"Theirs {newest.Number}"), newest.Number);
+        }
+    }
+
+    [Fact]
+    public async Task Whoever_is_late_three_times_is_merged_with_the_workflow_locked()
+    {
+        var tenant = await database.NewTenantAsync();
+        var workflow = await tenant.CreateWorkflowAsync();
+        var late = Late(tenant, workflow.Id, out var rivals, locked: async () =>
+            Assert.Equal("55P03", (await Assert.ThrowsAsync<Npgsql.PostgresException>(() => database.ExecuteAsync(null, $"select 1 from flowstone.workflows where id = '{workflow.Id}' for update nowait"))).SqlState));
+
+        var saved = await late.UpdateAsync(workflow.Id, Renamed(TestTenant.Definition(), 2, "Mine"), basedOn: 1, "Late");
+
+        var expected = Renamed(Renamed(TestTenant.Definition(), 0, "Theirs 3"), 2, "Mine");
+        Assert.Equal((4, 5, true), (rivals.Looks, saved.Version, saved.Merged));
+        N8nDocuments.AssertSame(expected, saved.Definition);
+        var version = (await tenant.Scope.Workflows.FindVersionAsync(workflow.Id, null))!;
+        N8nDocuments.AssertSame(expected, version.Definition);
+        Assert.Equal((5, 4, 1, "Late"), (version.Number, version.Parent, version.BasedOn, version.Message));
+        Assert.Equal(saved.Version, (await tenant.Scope.Workflows.FindAsync(workflow.Id))!.Version);
+    }
+
+    [Fact]
+    public async Task What_is_there_already_appends_nothing_also_with_the_workflow_locked()
+    {
+        var tenant = await database.NewTenantAsync();
+        var workflow = await tenant.CreateWorkflowAsync();
+        var both = Renamed(Renamed(TestTenant.Definition(), 0, "Theirs"), 2, "Mine");
+        var late = Late(tenant, workflow.Id, out _, third: () => tenant.Scope.Workflows.UpdateAsync(workflow.Id, both, basedOn: null));
+
+        var saved = await late.UpdateAsync(workflow.Id, Renamed(TestTenant.Definition(), 2, "Mine"), basedOn: 1);
+
+        Assert.Equal((4, true), (saved.Version, saved.Merged));
+        N8nDocuments.AssertSame(both, saved.Definition);
+        Assert.Null(await tenant.Scope.Workflows.FindVersionAsync(workflow.Id, 5));
+    }
+
+    [Fact]
+    public async Task A_conflict_and_a_deletion_meanwhile_let_the_workflow_go()
+    {
+        var tenant = await database.NewTenantAsync();
+        var workflow = await tenant.CreateWorkflowAsync();
+        var theirs = Renamed(TestTenant.Definition(), 2, "Theirs");
+        var late = Late(tenant, workflow.Id, out _, third: () => tenant.Scope.Workflows.UpdateAsync(workflow.Id, theirs, basedOn: null));
+
+        var conflict = await Assert.ThrowsAsync<VersionConflictException>(() => late.UpdateAsync(workflow.Id, Renamed(TestTenant.Definition(), 2, "Mine"), basedOn: 1));
+
+        Assert.Equal((1, 4), (conflict.Base?.Number, conflict.Theirs.Number));
+        N8nDocuments.AssertSame(theirs, conflict.Theirs.Definition);
+        Assert.Equal(5, (await tenant.Scope.Workflows.UpdateAsync(workflow.Id, TestTenant.Definition(), basedOn: 4)).Version);
+
+        var other = await tenant.CreateWorkflowAsync();
+        late = Late(tenant, other.Id, out _, third: () => tenant.Scope.Workflows.DeleteAsync(other.Id));
+        await Assert.ThrowsAsync<NotFoundException>(() => late.UpdateAsync(other.Id, Renamed(TestTenant.Definition(), 2, "Mine"), basedOn: 1));
+        Assert.Equal(3, (await tenant.Scope.Workflows.UndeleteAsync(other.Id)).Version);
+    }
+
     [Fact]
     public async Task A_version_is_restored_as_a_new_one_and_any_two_are_compared()
     {
