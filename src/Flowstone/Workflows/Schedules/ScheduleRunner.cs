@@ -115,9 +115,12 @@ public sealed class ScheduleRunner
     }
 
     /// <summary>A schedule as it was locked, and what it needs to know.</summary>
-    sealed record Locked(Schedule Schedule, DateTimeOffset Now, DateTimeOffset? LastDueAt, string? WhyNot, Guid? Running)
+    sealed record Locked(Schedule Schedule, DateTimeOffset Now, DateTimeOffset? LastDueAt, string? WhyNot)
     {
         public Guid? LastExecutionId { get; set; }
+
+        /// <summary>The execution that an overlap rule minds.</summary>
+        public Guid? Running { get; set; }
     }
 
     /// <summary>An entry of the ledger, with the execution that it starts.</summary>
@@ -184,19 +187,34 @@ public sealed class ScheduleRunner
                    (select max(f.due_at) from flowstone.schedule_firings f where f.tenant_id = $1 and f.schedule_id = s.id),
                    case when w.deleted_at is not null then 'The workflow is in the trash.' when w.paused_at is not null then 'The workflow is paused.'
                         when w.status in ('INACTIVE', 'ARCHIVED') then 'The workflow is ' || w.status || '.' end,
-                   (select e.id from flowstone.executions e where e.tenant_id = $1 and e.id = s.last_execution_id and e.finished_at is null),
                    s.last_execution_id
               from flowstone.schedules s join flowstone.workflows w on w.tenant_id = s.tenant_id and w.id = s.workflow_id
              where s.tenant_id = $1 and w.tenant_id = $1 and s.id = any($3) and s.fire_at <= coalesce($2, now())
              order by s.fire_at for update of s skip locked
             """;
+
+        // In a statement of its own: the one that locks may not see what another process committed just before it got the lock.
+        const string Running = """
+            select (select e.id from flowstone.executions e where e.tenant_id = $1 and e.id = s.last_execution_id and e.finished_at is null) from flowstone.schedules s
+             where s.tenant_id = $1 and s.id = any($2) and s.overlap = 'SKIP'
+            """;
         await using var batch = new NpgsqlBatch(connection, transaction);
         batch.BatchCommands.Add(new NpgsqlBatchCommand(Database.SetRole(TenantPolicies.AppRole)));
         batch.BatchCommands.Add(new NpgsqlBatchCommand(Database.SetTenants($"{tenant}")));
         batch.BatchCommands.Add(new Statement(Lock, P(tenant), Now, P(ids)).ToCommand());
+        batch.BatchCommands.Add(new Statement(Running, P(tenant), P(ids)).ToCommand());
         var locked = new List<Locked>();
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
-        await Database.ReadToEndAsync(reader, row => locked.Add(new(new()
+        await Database.ReadToEndAsync(reader, row =>
+        {
+            if (row.FieldCount > 1)
+                locked.Add(Read(row));
+            else if (row.Get<Guid?>(0) is { } running && locked.Find(one => one.LastExecutionId == running) is { } one)
+                one.Running = running;
+        }, cancellationToken);
+        return locked;
+
+        Locked Read(NpgsqlDataReader row) => new(new()
         {
             TenantId = tenant,
             Id = new(row.GetGuid(0)),
@@ -216,8 +234,7 @@ public sealed class ScheduleRunner
             NextDueAt = row.GetFieldValue<DateTimeOffset>(13),
             CreatedAt = default,
             UpdatedAt = default,
-        }, row.GetFieldValue<DateTimeOffset>(14), row.Get<DateTimeOffset?>(15), row.Get<string>(16) ?? refusals, row.Get<Guid?>(17)) { LastExecutionId = row.Get<Guid?>(18) }), cancellationToken);
-        return locked;
+        }, row.GetFieldValue<DateTimeOffset>(14), row.Get<DateTimeOffset?>(15), row.Get<string>(16) ?? refusals) { LastExecutionId = row.Get<Guid?>(17) };
     }
 
     /// <summary>Decides what becomes of a schedule's due times.</summary>

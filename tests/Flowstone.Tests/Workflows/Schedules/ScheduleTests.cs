@@ -234,6 +234,39 @@ public sealed class ScheduleTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task An_execution_that_another_process_started_just_now_is_not_overlapped()
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { Overlap = OverlapRule.Skip });
+
+        // Holds the second process up between its snapshot and its lock.
+        await alone.ExecuteAsync(null, """
+            create function public.hold_up() returns boolean language plpgsql volatile as $$ begin
+                if current_setting('application_name') = 'second' then perform pg_advisory_xact_lock_shared(1); end if; return true; end $$;
+            create policy hold_up on flowstone.workflows as restrictive using (public.hold_up());
+            """);
+        await using var source = FlowstoneStore.Connect(new FlowstoneOptions { ConnectionString = alone.AppConnectionString() + ";Application Name=second", PoolMax = 4, PoolMin = 0 });
+        var later = new ManualClock();
+        later.Advance(tenant.Clock.Now() - later.Now() + TimeSpan.FromSeconds(121));
+        await using var second = new FlowstoneStore(source, later, keys: TestKeys.Ring);
+        await using var connection = new Npgsql.NpgsqlConnection(alone.SuperuserConnectionString());
+        await connection.OpenAsync();
+        await using (var hold = new Npgsql.NpgsqlCommand("select pg_advisory_lock(1)", connection))
+            await hold.ExecuteNonQueryAsync();
+        var late = Task.Run(() => second.Schedules.RunOnceAsync());
+        while (await alone.ScalarAsync<long>($"select count(*) from pg_stat_activity where pg_blocking_pids(pid) = array[{connection.ProcessID}]") == 0)
+            await Task.Yield();
+
+        tenant.Clock.Advance(TimeSpan.FromSeconds(61));
+        Assert.Equal(1, (await tenant.Store.Schedules.RunOnceAsync()).Fired);
+        await using (var release = new Npgsql.NpgsqlCommand("select pg_advisory_unlock(1)", connection))
+            await release.ExecuteNonQueryAsync();
+
+        Assert.Equal((0, 1), await late is var run ? (run.Fired, run.Skipped) : default);
+        Assert.Equal(["60 Fired", "120 Skipped"], await LedgerAsync(tenant, schedule));
+    }
+
+    [Fact]
     public async Task What_is_no_schedule_is_refused_with_its_field()
     {
         var (_, tenant, workflow) = await AloneAsync();
