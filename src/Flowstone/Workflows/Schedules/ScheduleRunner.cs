@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using Flowstone.Data;
 using Flowstone.Executions;
@@ -74,19 +75,21 @@ public sealed class ScheduleRunner
                 next = row.GetFieldValue<DateTimeOffset>(2);
         }, cancellationToken);
         var (fired, missed, skipped) = (0, 0, 0);
-        var errors = new List<FlowstoneException>();
+        var errors = new List<Exception>();
         foreach (var ofTenant in due.GroupBy(one => one.Tenant, one => one.Schedule))
             try
             {
                 foreach (var entry in await FireAsync(ofTenant.Key, [.. ofTenant], cancellationToken))
                     _ = entry.Outcome switch { FiringOutcome.Fired => fired++, FiringOutcome.Missed => missed += entry.DueTimes, _ => skipped += entry.DueTimes };
             }
-            catch (FlowstoneException error)
+            catch (Exception error) when (!cancellationToken.IsCancellationRequested)   // whatever it is, others are not to wait for it
             {
                 errors.Add(error);
                 failing[ofTenant.Key] = clock.Now() + LeftAlone;
             }
-        return errors.Count == 0 ? new(fired, missed, skipped, next) : throw errors[0];
+        if (errors.Count > 0)
+            ExceptionDispatchInfo.Throw(errors[0]);
+        return new(fired, missed, skipped, next);
     }
 
     /// <summary>How long the first due time has been waiting that nobody has fired; zero if none is due.</summary>
@@ -135,11 +138,20 @@ public sealed class ScheduleRunner
         {
             return await FireAsync(tenant, ids, refusals: null, cancellationToken);
         }
-        catch (Exception error) when (error is InvalidInputException or NotFoundException && ids.Length > 1)   // of one of them: which one?
+        catch (Exception error) when (error is not (UnavailableException or OperationCanceledException) && ids.Length > 1)   // of one of them: which one?
         {
-            var entries = new List<Entry>();
+            var (entries, errors) = (new List<Entry>(), new List<Exception>());
             foreach (var id in ids)
-                entries.AddRange(await FireAsync(tenant, [id], cancellationToken));
+                try
+                {
+                    entries.AddRange(await FireAsync(tenant, [id], cancellationToken));
+                }
+                catch (Exception ofOne) when (ofOne is not (UnavailableException or OperationCanceledException))
+                {
+                    errors.Add(ofOne);
+                }
+            if (errors.Count > 0)
+                ExceptionDispatchInfo.Throw(errors[0]);
             return entries;
         }
         catch (Exception error) when (error is InvalidInputException or NotFoundException)

@@ -266,6 +266,25 @@ public sealed class ScheduleTests(TestDatabase database)
         Assert.Equal(["60 Fired", "120 Skipped"], await LedgerAsync(tenant, schedule));
     }
 
+    [Theory]
+    [InlineData("alter table flowstone.schedules drop constraint ck_schedules_overlap; update flowstone.schedules set overlap = 'ODD' where id = '{0}'")]   // what no code expects
+    [InlineData("update flowstone.schedules set time_zone = 'Mars/Olympus' where id = '{0}'")]   // which this server does not know
+    public async Task One_that_always_fails_is_in_nobodys_way(string damage)
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        var other = await alone.NewTenantAsync();
+        var (bad, good) = (await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute), await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { JitterSeconds = 1 }));
+        var others = await other.Scope.Schedules.CreateAsync((await other.CreateWorkflowAsync()).Id, EveryMinute with { JitterSeconds = 1 });
+        await alone.ExecuteAsync(null, string.Format(System.Globalization.CultureInfo.InvariantCulture, damage, bad.Id));
+        tenant.Clock.Advance(TimeSpan.FromSeconds(65));
+
+        await Assert.ThrowsAnyAsync<Exception>(() => tenant.Store.Schedules.RunOnceAsync());
+
+        Assert.Equal(["60 Fired"], await LedgerAsync(tenant, good));
+        Assert.Equal(["60 Fired"], await LedgerAsync(other, others));
+        Assert.Equal(0, (await tenant.Store.Schedules.RunOnceAsync()).Fired);   // left alone for a while
+    }
+
     [Fact]
     public async Task What_is_no_schedule_is_refused_with_its_field()
     {
