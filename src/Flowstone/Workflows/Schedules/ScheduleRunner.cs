@@ -28,6 +28,9 @@ public sealed class ScheduleRunner
     /// <summary>Due times of a schedule that are looked at in one go. Of those that are not fired, the ledger has so many entries; older ones share one.</summary>
     const int DueTimesAtOnce = 10_000, MostEntries = 1_000;
 
+    /// <summary>When a transaction has enough; what else is due is the next one's.</summary>
+    const int EnoughStarts = 500, EnoughEntries = 2_000, EnoughInput = 16 * 1024 * 1024;
+
     const int SchedulesAtOnce = 200;
 
     static readonly TimeSpan LeftAlone = TimeSpan.FromSeconds(10);   // well within the grace, should it be the database that was away
@@ -132,6 +135,23 @@ public sealed class ScheduleRunner
         public Id<Execution>? ExecutionId { get; set; }
     }
 
+    /// <summary>What a transaction enters.</summary>
+    sealed class Pass
+    {
+        public List<Entry> Entries { get; } = [];
+        public List<NewExecution> Starts { get; } = [];
+        long input;
+
+        public bool IsFull => Starts.Count >= EnoughStarts || Entries.Count >= EnoughEntries || input >= EnoughInput;
+
+        public void Fire(Entry entry)
+        {
+            Entries.Add(entry);
+            Starts.Add(Request(entry));
+            input += Starts[^1].Input!.Bytes.Length;
+        }
+    }
+
     async Task<List<Entry>> FireAsync(Id<Tenant> tenant, Guid[] ids, CancellationToken cancellationToken)
     {
         try
@@ -168,13 +188,14 @@ public sealed class ScheduleRunner
             await using var connection = await app.Source.OpenConnectionAsync(cancellationToken);
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
             var locked = await LockAsync(connection, transaction, tenant, ids, refusals, cancellationToken);
-            var entries = new List<Entry>();
+            var pass = new Pass();
             var next = new List<DateTimeOffset?>();
-            foreach (var one in locked)
-                next.Add(Plan(one, entries));
-            var executions = executionsOf(tenant);
-            var fired = entries.Where(entry => entry.Outcome == FiringOutcome.Fired).ToList();
-            var started = fired.Count == 0 ? [] : await executions.StartAsync(fired.ConvertAll(Request), transaction, cancellationToken);
+            foreach (var one in locked.TakeWhile(_ => !pass.IsFull))
+                next.Add(Plan(one, pass));
+            locked.RemoveRange(next.Count, locked.Count - next.Count);
+            var (entries, executions) = (pass.Entries, executionsOf(tenant));
+            var fired = entries.FindAll(entry => entry.Outcome == FiringOutcome.Fired);
+            var started = fired.Count == 0 ? [] : await executions.StartAsync(pass.Starts, transaction, cancellationToken);
             for (var i = 0; i < fired.Count; i++)
                 fired[i].Of.LastExecutionId = (fired[i].ExecutionId = started[i].ExecutionId)!.Value.Value;
             if (locked.Count > 0)
@@ -251,25 +272,30 @@ public sealed class ScheduleRunner
 
     /// <summary>Decides what becomes of a schedule's due times.</summary>
     /// <returns>The next one.</returns>
-    DateTimeOffset? Plan(Locked one, List<Entry> entries)
+    DateTimeOffset? Plan(Locked one, Pass pass)
     {
         var (schedule, times) = (one.Schedule, DueTimes.Of(one.Schedule));
-        var due = new List<DateTimeOffset>();
+        var (due, late) = (new List<DateTimeOffset>(), 0);
         DateTimeOffset? time = schedule.NextDueAt;
-        for (; time is { } at && FireAt(at) <= one.Now && due.Count < DueTimesAtOnce; time = times.Next(at))
+        for (var fireAt = DateTimeOffset.MinValue; time is { } at && FireAt(at) <= one.Now && due.Count < DueTimesAtOnce; time = times.Next(at))
             if (!(at <= one.LastDueAt))   // never twice, should the database's clock go back
+            {
                 due.Add(at);
+                fireAt = FireAt(at) > fireAt ? FireAt(at) : fireAt;   // it waits for those before it, whose jitter may be more
+                late += one.Now - fireAt > Grace ? 1 : 0;
+            }
         var isAll = !(time is { } rest && FireAt(rest) <= one.Now);
 
         var running = one.Running;
         var others = new List<Entry>();
-        var late = due.Count(at => one.Now - FireAt(at) > Grace);
-        var firstFired = !isAll ? due.Count : schedule.Missed switch
+        var firstFired = schedule.Missed switch
         {
             MissedPolicy.Skip => late,
-            MissedPolicy.Latest => Math.Min(late, due.Count - 1),
+            MissedPolicy.Latest => isAll ? Math.Min(late, due.Count - 1) : late,
             _ => Math.Max(0, late - schedule.MissedLimit),
         };
+        if (!isAll && one.WhyNot is null && firstFired > 0 && firstFired < due.Count)   // of those, more may be missed: it depends on what else is due
+            (time, due) = (due[firstFired], due[..firstFired]);
         for (var i = 0; i < due.Count; i++)
             if (one.WhyNot is { } why)
                 others.Add(new(one, due[i], FiringOutcome.Skipped, Text.Fit(why, 500)));
@@ -277,18 +303,25 @@ public sealed class ScheduleRunner
                 others.Add(new(one, due[i], FiringOutcome.Missed, $"No server fired it in time, and of missed ones the schedule fires {(schedule.Missed == MissedPolicy.Skip ? "none" : schedule.Missed == MissedPolicy.Latest ? "the latest" : $"the latest {schedule.MissedLimit}")}."));
             else if (schedule.Overlap == OverlapRule.Skip && running is { } execution)
                 others.Add(new(one, due[i], FiringOutcome.Skipped, execution == default ? "The execution of the due time before has just begun." : $"Execution {execution} of an earlier due time still runs."));
+            else if (pass.IsFull)
+            {
+                time = due[i];
+                break;
+            }
             else
             {
-                entries.Add(new(one, due[i], FiringOutcome.Fired));
+                pass.Fire(new(one, due[i], FiringOutcome.Fired));
                 running = Guid.Empty;
             }
-        if (others.Count > MostEntries)   // the oldest
+
+        // The oldest share an entry.
+        var many = Math.Min(others.Count - (isAll ? MostEntries : 0), others.TakeWhile(other => other.Outcome == others[0].Outcome).Count());
+        if (many > 1)
         {
-            var (first, last) = (others[0], others[others.Count - MostEntries - 1]);
-            entries.Add(first with { Reason = last.Reason, DueTimes = others.Count - MostEntries, Until = last.DueAt });
-            others.RemoveRange(0, others.Count - MostEntries);
+            pass.Entries.Add(others[0] with { Reason = others[many - 1].Reason, DueTimes = many, Until = others[many - 1].DueAt });
+            others.RemoveRange(0, many);
         }
-        entries.AddRange(others);
+        pass.Entries.AddRange(others);
         return time;
 
         DateTimeOffset FireAt(DateTimeOffset at) => at + DueTimes.Jitter(schedule.Id, at, schedule.JitterSeconds);

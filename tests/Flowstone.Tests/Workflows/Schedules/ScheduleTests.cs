@@ -286,6 +286,63 @@ public sealed class ScheduleTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task Of_very_many_missed_ones_the_latest_are_fired_up_to_the_limit()
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { Missed = MissedPolicy.All, MissedLimit = 100 });
+        tenant.Clock.Advance(TimeSpan.FromMinutes(10_030) + TimeSpan.FromSeconds(5));
+
+        while (await tenant.Store.Schedules.RunOnceAsync() is { } run && run.Fired + run.Missed > 0) ;
+
+        Assert.Equal(101, await alone.ScalarAsync<long>("select count(*) from flowstone.schedule_firings where outcome = 'FIRED'"));   // and the one that is due just now
+        Assert.Equal(10_030, await alone.ScalarAsync<long>("select sum(due_times) from flowstone.schedule_firings"));
+        Assert.Equal($"{(10_030 - 101 + 1) * 60} Fired", (await LedgerAsync(tenant, schedule)).First(entry => entry.EndsWith("Fired", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task What_waits_for_one_with_more_jitter_is_not_missed()
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, new() { Name = "Jittery", IntervalSeconds = 60, JitterSeconds = 3_600, Missed = MissedPolicy.Skip });
+        for (var second = 0; second < 3 * 3_600; second += 50)
+        {
+            tenant.Clock.Advance(TimeSpan.FromSeconds(50));
+            await tenant.Store.Schedules.RunOnceAsync();
+        }
+        Assert.Equal(0, await alone.ScalarAsync<long>("select count(*) from flowstone.schedule_firings where outcome <> 'FIRED'"));
+        Assert.InRange((await LedgerAsync(tenant, schedule)).Count, 100, 180);
+    }
+
+    [Fact]
+    public async Task However_much_is_due_a_transaction_starts_a_few_hundred_executions_and_the_next_goes_on()
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        for (var i = 0; i < 3; i++)
+            await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { Missed = MissedPolicy.All, MissedLimit = 1_000 });
+        tenant.Clock.Advance(TimeSpan.FromMinutes(700));
+
+        var runs = new List<int>();
+        while (await tenant.Store.Schedules.RunOnceAsync() is { Fired: > 0 } run)
+            runs.Add(run.Fired);
+
+        Assert.Equal(2_100, runs.Sum());
+        Assert.All(runs, fired => Assert.InRange(fired, 1, 500));
+        Assert.Equal(2_100, await alone.ScalarAsync<long>("select count(distinct (schedule_id, due_at)) from flowstone.schedule_firings where outcome = 'FIRED'"));
+    }
+
+    [Fact]
+    public async Task Inputs_are_held_in_memory_up_to_some_megabytes_at_once()
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        var input = JsonSerializer.SerializeToElement(new string('x', 1_000_000));
+        await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { Missed = MissedPolicy.All, Input = input });
+        tenant.Clock.Advance(TimeSpan.FromMinutes(40));
+        Assert.Equal(17, (await tenant.Store.Schedules.RunOnceAsync()).Fired);
+        Assert.Equal(17, (await tenant.Store.Schedules.RunOnceAsync()).Fired);
+        Assert.Equal(6, (await tenant.Store.Schedules.RunOnceAsync()).Fired);
+    }
+
+    [Fact]
     public async Task What_is_no_schedule_is_refused_with_its_field()
     {
         var (_, tenant, workflow) = await AloneAsync();
