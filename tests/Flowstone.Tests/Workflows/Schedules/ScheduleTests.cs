@@ -343,6 +343,53 @@ public sealed class ScheduleTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task A_change_of_something_else_leaves_what_is_due()
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute);
+        tenant.Clock.Advance(TimeSpan.FromSeconds(60.5));
+        var renamed = await tenant.Scope.Schedules.UpdateAsync(schedule.Id, EveryMinute with { Name = "Renamed", StartsAt = schedule.StartsAt });
+        Assert.Equal(schedule.NextDueAt, renamed.NextDueAt);
+        Assert.Equal(1, (await tenant.Store.Schedules.RunOnceAsync()).Fired);
+        Assert.Equal(schedule.StartsAt.AddSeconds(90), (await tenant.Scope.Schedules.UpdateAsync(schedule.Id, EveryMinute with { IntervalSeconds = 90, StartsAt = schedule.StartsAt })).NextDueAt);
+        Assert.Equal(["60 Fired"], await LedgerAsync(tenant, schedule));
+    }
+
+    [Fact]
+    public async Task Resumed_while_somebody_changes_it_it_is_due_as_the_change_says()
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { Active = false });
+        await using var connection = new Npgsql.NpgsqlConnection(alone.SuperuserConnectionString());
+        await connection.OpenAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using var change = new Npgsql.NpgsqlCommand($"update flowstone.schedules set interval_seconds = 7200, updated_at = updated_at + interval '1 second' where id = '{schedule.Id}'", connection, transaction);
+        await change.ExecuteNonQueryAsync();
+        var resumed = Task.Run(() => tenant.Scope.Schedules.ResumeAsync(schedule.Id));
+        while (await alone.ScalarAsync<long>($"select count(*) from pg_stat_activity where pg_blocking_pids(pid) = array[{connection.ProcessID}]") == 0)
+            await Task.Yield();
+        await transaction.CommitAsync();
+
+        Assert.Equal((true, schedule.StartsAt.AddSeconds(7200)), (await resumed) is var now ? (now.Active, now.NextDueAt!.Value) : default);
+        Assert.Equal(await resumed, await tenant.Scope.Schedules.FindAsync(schedule.Id));
+    }
+
+    [Fact]
+    public async Task One_that_has_ended_comes_with_an_import_and_never_fires()
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { EndsAt = tenant.Clock.Now().AddMinutes(5) });
+        tenant.Clock.Advance(TimeSpan.FromHours(1));
+        using var document = new MemoryStream();
+        await tenant.Scope.Transfer.ExportAsync(workflow.Id, document);
+
+        Workflow imported = (await tenant.Scope.Transfer.ImportAsync(JsonElement.Parse(document.ToArray()))).Workflow;
+
+        var schedule = Assert.Single(await tenant.Scope.Schedules.ListAsync(imported.Id, null, 10));
+        Assert.Null((await tenant.Scope.Schedules.ResumeAsync(schedule.Id)).NextDueAt);
+    }
+
+    [Fact]
     public async Task What_is_no_schedule_is_refused_with_its_field()
     {
         var (_, tenant, workflow) = await AloneAsync();
