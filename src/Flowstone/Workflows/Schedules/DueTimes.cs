@@ -24,6 +24,8 @@ sealed partial class DueTimes
     {
         if ((cron is null) == (intervalSeconds is null))
             throw new InvalidInputException("cron", "or intervalSeconds must be given, and not both.");
+        if (start.Year is < 1970 or > 2200)
+            throw new InvalidInputException("startsAt", "must be in the years 1970 to 2200.");
         (this.start, this.end, zone) = (start, end, Zone(timeZone));
         if (cron is not null)
             (repeats, this.cron) = (Repeats(cron), Parse(cron).WithTimeZone(TimeZoneInfo.Utc));
@@ -123,13 +125,14 @@ sealed partial class DueTimes
         return TimeSpan.FromMilliseconds((long)(hash % ((ulong)jitterSeconds * 1000 + 1)));
     }
 
-    static TimeZoneInfo Zone(string name)
+    static TimeZoneInfo Zone(string? name)
     {
         // A name may not lead out of the folder of zones; IANA's have no more than these characters.
-        if (name.Length is > 0 and <= ScheduleMapping.LongestZone && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '/' or '_' or '-' or '+')
-            && TimeZoneInfo.TryFindSystemTimeZoneById(name, out var zone) && zone.HasIanaId)
+        // What the folder has besides is another zone on each machine, or counts leap seconds.
+        if (name is { Length: > 0 and <= ScheduleMapping.LongestZone } and not ("localtime" or "posixrules") && !name.StartsWith("right/", StringComparison.Ordinal)
+            && name.All(c => char.IsAsciiLetterOrDigit(c) || c is '/' or '_' or '-' or '+') && TimeZoneInfo.TryFindSystemTimeZoneById(name, out var zone) && zone.HasIanaId)
             return zone;
-        throw new InvalidInputException("timeZone", $"'{Data.FieldErrors.Cut(name)}' is none: take an IANA name, such as Europe/Berlin or UTC.");
+        throw new InvalidInputException("timeZone", $"'{Data.FieldErrors.Cut(name ?? "")}' is none: take an IANA name, such as Europe/Berlin or UTC.");
     }
 
     static CronExpression Parse(string text)

@@ -26,8 +26,7 @@ public sealed partial class ScheduleJob(FlowstoneStore store, TimeProvider clock
             }
             catch (Exception error) when (!stoppingToken.IsCancellationRequested)   // whatever it is, the next run may succeed
             {
-                Failed(error.Message);
-                pause = LongestPause * 5;
+                Failed(error.Message);   // and no longer pause: it may be of one tenant alone
             }
             await Task.Delay(pause, clock, stoppingToken);
         }

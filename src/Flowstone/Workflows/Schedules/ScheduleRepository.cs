@@ -28,9 +28,10 @@ public sealed class ScheduleRepository
         return await database.ExecuteAsync(sql, parameters, cancellationToken) > 0 ? schedule : throw new NotFoundException("Workflow", workflow);
     }
 
-    /// <summary>For an import: the statement that stores it with its workflow.</summary>
+    /// <summary>For an import: the statement that stores it with its workflow. It may have ended.</summary>
     /// <exception cref="InvalidInputException">Expression, zone or a number are wrong.</exception>
-    internal (string Sql, Npgsql.NpgsqlParameter[] Parameters) Insert(Id<Workflow> workflow, NewSchedule request, DateTimeOffset now) => Insert(Made(Id<Schedule>.New(clock), workflow, request, now, now));
+    internal (string Sql, Npgsql.NpgsqlParameter[] Parameters) Insert(Id<Workflow> workflow, NewSchedule request, DateTimeOffset now)
+        => Insert(Made(Id<Schedule>.New(clock), workflow, request, now, now, mayHaveEnded: true));
 
     static (string Sql, Npgsql.NpgsqlParameter[] Parameters) Insert(Schedule schedule)
     {
@@ -43,7 +44,7 @@ public sealed class ScheduleRepository
         return (Insert, [P(schedule.Id), P(schedule.WorkflowId), .. Columns(schedule), P(schedule.UpdatedAt)]);
     }
 
-    /// <summary>Puts a schedule in another's place; its ledger stays. The next due time is the first one from now.</summary>
+    /// <summary>Puts a schedule in another's place; its ledger stays. Where that is due at other times, the next is the first one from now.</summary>
     /// <exception cref="NotFoundException">There is no such schedule, or the actor may not know of it.</exception>
     /// <inheritdoc cref="CreateAsync"/>
     public async Task<Schedule> UpdateAsync(Id<Schedule> id, NewSchedule request, CancellationToken cancellationToken = default)
@@ -51,12 +52,17 @@ public sealed class ScheduleRepository
         var stored = await RequireAsync(AccessLevel.Write, id, cancellationToken);
         var now = await NowAsync(cancellationToken);
         var schedule = Made(id, stored.WorkflowId, request, stored.CreatedAt, now);
-        const string Update = """
+        // What is due, and nobody has fired yet, stays so: a new name is no reason to lose it.
+        const string AsBefore = "active and $12 and (cron, interval_seconds, time_zone, jitter_seconds, starts_at, ends_at) is not distinct from ($4, $5, $6, $7, $13, $14)";
+        const string Update = $"""
             update flowstone.schedules set name = $3, cron = $4, interval_seconds = $5, time_zone = $6, jitter_seconds = $7, overlap = $8, missed = $9, missed_limit = $10, input = $11,
-                   active = $12, starts_at = $13, ends_at = $14, next_due_at = $15, fire_at = $16, updated_at = $17
+                   active = $12, starts_at = $13, ends_at = $14, updated_at = $17,
+                   next_due_at = case when {AsBefore} then next_due_at else $15 end, fire_at = case when {AsBefore} then fire_at else $16 end
              where tenant_id = $1 and id = $2
+            returning next_due_at
             """;
-        return await database.ExecuteAsync(Update, [P(id), .. Columns(schedule), P(now)], cancellationToken) > 0 ? schedule : throw new NotFoundException("Schedule", id);
+        return await database.QueryAsync(Update, [P(id), .. Columns(schedule), P(now)], row => row.Get<DateTimeOffset?>(0), cancellationToken) is [var next]
+            ? schedule with { NextDueAt = next } : throw new NotFoundException("Schedule", id);
     }
 
     /// <summary>Lets it fire no more until it is resumed. What is due meanwhile is not missed.</summary>
@@ -70,12 +76,18 @@ public sealed class ScheduleRepository
 
     async Task<Schedule> SetActiveAsync(Id<Schedule> id, bool active, CancellationToken cancellationToken)
     {
-        var stored = await RequireAsync(AccessLevel.Write, id, cancellationToken);
-        var now = await NowAsync(cancellationToken);
-        var next = active ? DueTimes.Of(stored).Next(now) : null;
-        const string Set = "update flowstone.schedules set active = $3, next_due_at = $4, fire_at = $5, updated_at = $6 where tenant_id = $1 and id = $2 and active <> $3";
-        return await database.ExecuteAsync(Set, [P(id), P(active), P(next), P(FireAt(id, next, stored.JitterSeconds)), P(now)], cancellationToken) > 0
-            ? stored with { Active = active, NextDueAt = next, UpdatedAt = now } : stored;
+        // As it was read, or the next due time would be another's.
+        const string Set = "update flowstone.schedules set active = $3, next_due_at = $4, fire_at = $5, updated_at = $6 where tenant_id = $1 and id = $2 and updated_at = $7";
+        while (true)
+        {
+            var stored = await RequireAsync(AccessLevel.Write, id, cancellationToken);
+            if (stored.Active == active)
+                return stored;
+            var now = await NowAsync(cancellationToken);
+            var next = active ? DueTimes.Of(stored).Next(now) : null;
+            if (await database.ExecuteAsync(Set, [P(id), P(active), P(next), P(FireAt(id, next, stored.JitterSeconds)), P(now), P(stored.UpdatedAt)], cancellationToken) > 0)
+                return stored with { Active = active, NextDueAt = next, UpdatedAt = now };
+        }
     }
 
     /// <summary>Deletes it with its ledger; executions that it started stay.</summary>
@@ -161,7 +173,7 @@ public sealed class ScheduleRepository
         return next;
     }
 
-    Schedule Made(Id<Schedule> id, Id<Workflow> workflow, NewSchedule request, DateTimeOffset createdAt, DateTimeOffset now)
+    Schedule Made(Id<Schedule> id, Id<Workflow> workflow, NewSchedule request, DateTimeOffset createdAt, DateTimeOffset now, bool mayHaveEnded = false)
     {
         Text.Require("name", request.Name, 255);
         if (request.JitterSeconds is < 0 or > 86_400)
@@ -178,8 +190,9 @@ public sealed class ScheduleRepository
         var start = request.StartsAt?.ToUniversalTime() ?? now;
         if (request.EndsAt <= start)
             throw new InvalidInputException("endsAt", "must be after startsAt.");
-        var next = new DueTimes(request.Cron, request.IntervalSeconds, request.TimeZone, start, request.EndsAt).Next(now)
-            ?? throw new InvalidInputException(request.Cron is null ? "intervalSeconds" : "cron", "is never due: there is no such time between start and end.");
+        var next = new DueTimes(request.Cron, request.IntervalSeconds, request.TimeZone, start, request.EndsAt).Next(now);
+        if (next is null && !mayHaveEnded)
+            throw new InvalidInputException(request.Cron is null ? "intervalSeconds" : "cron", "is never due: there is no such time between start and end.");
         return new()
         {
             TenantId = database.TenantId,

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.Metrics;
+using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using Flowstone.Data;
 using Flowstone.Executions;
@@ -26,6 +27,9 @@ public sealed class ScheduleRunner
 
     /// <summary>Due times of a schedule that are looked at in one go. Of those that are not fired, the ledger has so many entries; older ones share one.</summary>
     const int DueTimesAtOnce = 10_000, MostEntries = 1_000;
+
+    /// <summary>When a transaction has enough; what else is due is the next one's.</summary>
+    const int EnoughStarts = 500, EnoughEntries = 2_000, EnoughInput = 16 * 1024 * 1024;
 
     const int SchedulesAtOnce = 200;
 
@@ -74,19 +78,21 @@ public sealed class ScheduleRunner
                 next = row.GetFieldValue<DateTimeOffset>(2);
         }, cancellationToken);
         var (fired, missed, skipped) = (0, 0, 0);
-        var errors = new List<FlowstoneException>();
+        var errors = new List<Exception>();
         foreach (var ofTenant in due.GroupBy(one => one.Tenant, one => one.Schedule))
             try
             {
                 foreach (var entry in await FireAsync(ofTenant.Key, [.. ofTenant], cancellationToken))
                     _ = entry.Outcome switch { FiringOutcome.Fired => fired++, FiringOutcome.Missed => missed += entry.DueTimes, _ => skipped += entry.DueTimes };
             }
-            catch (FlowstoneException error)
+            catch (Exception error) when (!cancellationToken.IsCancellationRequested)   // whatever it is, others are not to wait for it
             {
                 errors.Add(error);
                 failing[ofTenant.Key] = clock.Now() + LeftAlone;
             }
-        return errors.Count == 0 ? new(fired, missed, skipped, next) : throw errors[0];
+        if (errors.Count > 0)
+            ExceptionDispatchInfo.Throw(errors[0]);
+        return new(fired, missed, skipped, next);
     }
 
     /// <summary>How long the first due time has been waiting that nobody has fired; zero if none is due.</summary>
@@ -115,9 +121,12 @@ public sealed class ScheduleRunner
     }
 
     /// <summary>A schedule as it was locked, and what it needs to know.</summary>
-    sealed record Locked(Schedule Schedule, DateTimeOffset Now, DateTimeOffset? LastDueAt, string? WhyNot, Guid? Running)
+    sealed record Locked(Schedule Schedule, DateTimeOffset Now, DateTimeOffset? LastDueAt, string? WhyNot)
     {
         public Guid? LastExecutionId { get; set; }
+
+        /// <summary>The execution that an overlap rule minds.</summary>
+        public Guid? Running { get; set; }
     }
 
     /// <summary>An entry of the ledger, with the execution that it starts.</summary>
@@ -126,17 +135,43 @@ public sealed class ScheduleRunner
         public Id<Execution>? ExecutionId { get; set; }
     }
 
+    /// <summary>What a transaction enters.</summary>
+    sealed class Pass
+    {
+        public List<Entry> Entries { get; } = [];
+        public List<NewExecution> Starts { get; } = [];
+        long input;
+
+        public bool IsFull => Starts.Count >= EnoughStarts || Entries.Count >= EnoughEntries || input >= EnoughInput;
+
+        public void Fire(Entry entry)
+        {
+            Entries.Add(entry);
+            Starts.Add(Request(entry));
+            input += Starts[^1].Input!.Bytes.Length;
+        }
+    }
+
     async Task<List<Entry>> FireAsync(Id<Tenant> tenant, Guid[] ids, CancellationToken cancellationToken)
     {
         try
         {
             return await FireAsync(tenant, ids, refusals: null, cancellationToken);
         }
-        catch (Exception error) when (error is InvalidInputException or NotFoundException && ids.Length > 1)   // of one of them: which one?
+        catch (Exception error) when (error is not (UnavailableException or OperationCanceledException) && ids.Length > 1)   // of one of them: which one?
         {
-            var entries = new List<Entry>();
+            var (entries, errors) = (new List<Entry>(), new List<Exception>());
             foreach (var id in ids)
-                entries.AddRange(await FireAsync(tenant, [id], cancellationToken));
+                try
+                {
+                    entries.AddRange(await FireAsync(tenant, [id], cancellationToken));
+                }
+                catch (Exception ofOne) when (ofOne is not (UnavailableException or OperationCanceledException))
+                {
+                    errors.Add(ofOne);
+                }
+            if (errors.Count > 0)
+                ExceptionDispatchInfo.Throw(errors[0]);
             return entries;
         }
         catch (Exception error) when (error is InvalidInputException or NotFoundException)
@@ -153,13 +188,14 @@ public sealed class ScheduleRunner
             await using var connection = await app.Source.OpenConnectionAsync(cancellationToken);
             await using var transaction = await connection.BeginTransactionAsync(cancellationToken);
             var locked = await LockAsync(connection, transaction, tenant, ids, refusals, cancellationToken);
-            var entries = new List<Entry>();
+            var pass = new Pass();
             var next = new List<DateTimeOffset?>();
-            foreach (var one in locked)
-                next.Add(Plan(one, entries));
-            var executions = executionsOf(tenant);
-            var fired = entries.Where(entry => entry.Outcome == FiringOutcome.Fired).ToList();
-            var started = fired.Count == 0 ? [] : await executions.StartAsync(fired.ConvertAll(Request), transaction, cancellationToken);
+            foreach (var one in locked.TakeWhile(_ => !pass.IsFull))
+                next.Add(Plan(one, pass));
+            locked.RemoveRange(next.Count, locked.Count - next.Count);
+            var (entries, executions) = (pass.Entries, executionsOf(tenant));
+            var fired = entries.FindAll(entry => entry.Outcome == FiringOutcome.Fired);
+            var started = fired.Count == 0 ? [] : await executions.StartAsync(pass.Starts, transaction, cancellationToken);
             for (var i = 0; i < fired.Count; i++)
                 fired[i].Of.LastExecutionId = (fired[i].ExecutionId = started[i].ExecutionId)!.Value.Value;
             if (locked.Count > 0)
@@ -184,19 +220,34 @@ public sealed class ScheduleRunner
                    (select max(f.due_at) from flowstone.schedule_firings f where f.tenant_id = $1 and f.schedule_id = s.id),
                    case when w.deleted_at is not null then 'The workflow is in the trash.' when w.paused_at is not null then 'The workflow is paused.'
                         when w.status in ('INACTIVE', 'ARCHIVED') then 'The workflow is ' || w.status || '.' end,
-                   (select e.id from flowstone.executions e where e.tenant_id = $1 and e.id = s.last_execution_id and e.finished_at is null),
                    s.last_execution_id
               from flowstone.schedules s join flowstone.workflows w on w.tenant_id = s.tenant_id and w.id = s.workflow_id
              where s.tenant_id = $1 and w.tenant_id = $1 and s.id = any($3) and s.fire_at <= coalesce($2, now())
              order by s.fire_at for update of s skip locked
             """;
+
+        // In a statement of its own: the one that locks may not see what another process committed just before it got the lock.
+        const string Running = """
+            select (select e.id from flowstone.executions e where e.tenant_id = $1 and e.id = s.last_execution_id and e.finished_at is null) from flowstone.schedules s
+             where s.tenant_id = $1 and s.id = any($2) and s.overlap = 'SKIP'
+            """;
         await using var batch = new NpgsqlBatch(connection, transaction);
         batch.BatchCommands.Add(new NpgsqlBatchCommand(Database.SetRole(TenantPolicies.AppRole)));
         batch.BatchCommands.Add(new NpgsqlBatchCommand(Database.SetTenants($"{tenant}")));
         batch.BatchCommands.Add(new Statement(Lock, P(tenant), Now, P(ids)).ToCommand());
+        batch.BatchCommands.Add(new Statement(Running, P(tenant), P(ids)).ToCommand());
         var locked = new List<Locked>();
         await using var reader = await batch.ExecuteReaderAsync(cancellationToken);
-        await Database.ReadToEndAsync(reader, row => locked.Add(new(new()
+        await Database.ReadToEndAsync(reader, row =>
+        {
+            if (row.FieldCount > 1)
+                locked.Add(Read(row));
+            else if (row.Get<Guid?>(0) is { } running && locked.Find(one => one.LastExecutionId == running) is { } one)
+                one.Running = running;
+        }, cancellationToken);
+        return locked;
+
+        Locked Read(NpgsqlDataReader row) => new(new()
         {
             TenantId = tenant,
             Id = new(row.GetGuid(0)),
@@ -216,31 +267,35 @@ public sealed class ScheduleRunner
             NextDueAt = row.GetFieldValue<DateTimeOffset>(13),
             CreatedAt = default,
             UpdatedAt = default,
-        }, row.GetFieldValue<DateTimeOffset>(14), row.Get<DateTimeOffset?>(15), row.Get<string>(16) ?? refusals, row.Get<Guid?>(17)) { LastExecutionId = row.Get<Guid?>(18) }), cancellationToken);
-        return locked;
+        }, row.GetFieldValue<DateTimeOffset>(14), row.Get<DateTimeOffset?>(15), row.Get<string>(16) ?? refusals) { LastExecutionId = row.Get<Guid?>(17) };
     }
 
     /// <summary>Decides what becomes of a schedule's due times.</summary>
     /// <returns>The next one.</returns>
-    DateTimeOffset? Plan(Locked one, List<Entry> entries)
+    DateTimeOffset? Plan(Locked one, Pass pass)
     {
         var (schedule, times) = (one.Schedule, DueTimes.Of(one.Schedule));
-        var due = new List<DateTimeOffset>();
+        var (due, late) = (new List<DateTimeOffset>(), 0);
         DateTimeOffset? time = schedule.NextDueAt;
-        for (; time is { } at && FireAt(at) <= one.Now && due.Count < DueTimesAtOnce; time = times.Next(at))
+        for (var fireAt = DateTimeOffset.MinValue; time is { } at && FireAt(at) <= one.Now && due.Count < DueTimesAtOnce; time = times.Next(at))
             if (!(at <= one.LastDueAt))   // never twice, should the database's clock go back
+            {
                 due.Add(at);
+                fireAt = FireAt(at) > fireAt ? FireAt(at) : fireAt;   // it waits for those before it, whose jitter may be more
+                late += one.Now - fireAt > Grace ? 1 : 0;
+            }
         var isAll = !(time is { } rest && FireAt(rest) <= one.Now);
 
         var running = one.Running;
         var others = new List<Entry>();
-        var late = due.Count(at => one.Now - FireAt(at) > Grace);
-        var firstFired = !isAll ? due.Count : schedule.Missed switch
+        var firstFired = schedule.Missed switch
         {
             MissedPolicy.Skip => late,
-            MissedPolicy.Latest => Math.Min(late, due.Count - 1),
+            MissedPolicy.Latest => isAll ? Math.Min(late, due.Count - 1) : late,
             _ => Math.Max(0, late - schedule.MissedLimit),
         };
+        if (!isAll && one.WhyNot is null && firstFired > 0 && firstFired < due.Count)   // of those, more may be missed: it depends on what else is due
+            (time, due) = (due[firstFired], due[..firstFired]);
         for (var i = 0; i < due.Count; i++)
             if (one.WhyNot is { } why)
                 others.Add(new(one, due[i], FiringOutcome.Skipped, Text.Fit(why, 500)));
@@ -248,18 +303,25 @@ public sealed class ScheduleRunner
                 others.Add(new(one, due[i], FiringOutcome.Missed, $"No server fired it in time, and of missed ones the schedule fires {(schedule.Missed == MissedPolicy.Skip ? "none" : schedule.Missed == MissedPolicy.Latest ? "the latest" : $"the latest {schedule.MissedLimit}")}."));
             else if (schedule.Overlap == OverlapRule.Skip && running is { } execution)
                 others.Add(new(one, due[i], FiringOutcome.Skipped, execution == default ? "The execution of the due time before has just begun." : $"Execution {execution} of an earlier due time still runs."));
+            else if (pass.IsFull)
+            {
+                time = due[i];
+                break;
+            }
             else
             {
-                entries.Add(new(one, due[i], FiringOutcome.Fired));
+                pass.Fire(new(one, due[i], FiringOutcome.Fired));
                 running = Guid.Empty;
             }
-        if (others.Count > MostEntries)   // the oldest
+
+        // The oldest share an entry.
+        var many = Math.Min(others.Count - (isAll ? MostEntries : 0), others.TakeWhile(other => other.Outcome == others[0].Outcome).Count());
+        if (many > 1)
         {
-            var (first, last) = (others[0], others[others.Count - MostEntries - 1]);
-            entries.Add(first with { Reason = last.Reason, DueTimes = others.Count - MostEntries, Until = last.DueAt });
-            others.RemoveRange(0, others.Count - MostEntries);
+            pass.Entries.Add(others[0] with { Reason = others[many - 1].Reason, DueTimes = many, Until = others[many - 1].DueAt });
+            others.RemoveRange(0, many);
         }
-        entries.AddRange(others);
+        pass.Entries.AddRange(others);
         return time;
 
         DateTimeOffset FireAt(DateTimeOffset at) => at + DueTimes.Jitter(schedule.Id, at, schedule.JitterSeconds);

@@ -236,6 +236,162 @@ public sealed class ScheduleTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task An_execution_that_another_process_started_just_now_is_not_overlapped()
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { Overlap = OverlapRule.Skip });
+
+        // Holds the second process up between its snapshot and its lock.
+        await alone.ExecuteAsync(null, """
+            create function public.hold_up() returns boolean language plpgsql volatile as $$ begin
+                if current_setting('application_name') = 'second' then perform pg_advisory_xact_lock_shared(1); end if; return true; end $$;
+            create policy hold_up on flowstone.workflows as restrictive using (public.hold_up());
+            """);
+        await using var source = FlowstoneStore.Connect(new FlowstoneOptions { ConnectionString = alone.AppConnectionString() + ";Application Name=second", PoolMax = 4, PoolMin = 0 });
+        var later = new ManualClock();
+        later.Advance(tenant.Clock.Now() - later.Now() + TimeSpan.FromSeconds(121));
+        await using var second = new FlowstoneStore(source, later, keys: TestKeys.Ring);
+        await using var connection = new Npgsql.NpgsqlConnection(alone.SuperuserConnectionString());
+        await connection.OpenAsync();
+        await using (var hold = new Npgsql.NpgsqlCommand("select pg_advisory_lock(1)", connection))
+            await hold.ExecuteNonQueryAsync();
+        var late = Task.Run(() => second.Schedules.RunOnceAsync());
+        while (await alone.ScalarAsync<long>($"select count(*) from pg_stat_activity where pg_blocking_pids(pid) = array[{connection.ProcessID}]") == 0)
+            await Task.Yield();
+
+        tenant.Clock.Advance(TimeSpan.FromSeconds(61));
+        Assert.Equal(1, (await tenant.Store.Schedules.RunOnceAsync()).Fired);
+        await using (var release = new Npgsql.NpgsqlCommand("select pg_advisory_unlock(1)", connection))
+            await release.ExecuteNonQueryAsync();
+
+        Assert.Equal((0, 1), await late is var run ? (run.Fired, run.Skipped) : default);
+        Assert.Equal(["60 Fired", "120 Skipped"], await LedgerAsync(tenant, schedule));
+    }
+
+    [Theory]
+    [InlineData("alter table flowstone.schedules drop constraint ck_schedules_overlap; update flowstone.schedules set overlap = 'ODD' where id = '{0}'")]   // what no code expects
+    [InlineData("update flowstone.schedules set time_zone = 'Mars/Olympus' where id = '{0}'")]   // which this server does not know
+    public async Task One_that_always_fails_is_in_nobodys_way(string damage)
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        var other = await alone.NewTenantAsync();
+        var (bad, good) = (await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute), await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { JitterSeconds = 1 }));
+        var others = await other.Scope.Schedules.CreateAsync((await other.CreateWorkflowAsync()).Id, EveryMinute with { JitterSeconds = 1 });
+        await alone.ExecuteAsync(null, string.Format(System.Globalization.CultureInfo.InvariantCulture, damage, bad.Id));
+        tenant.Clock.Advance(TimeSpan.FromSeconds(65));
+
+        await Assert.ThrowsAnyAsync<Exception>(() => tenant.Store.Schedules.RunOnceAsync());
+
+        Assert.Equal(["60 Fired"], await LedgerAsync(tenant, good));
+        Assert.Equal(["60 Fired"], await LedgerAsync(other, others));
+        Assert.Equal(0, (await tenant.Store.Schedules.RunOnceAsync()).Fired);   // left alone for a while
+    }
+
+    [Fact]
+    public async Task Of_very_many_missed_ones_the_latest_are_fired_up_to_the_limit()
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { Missed = MissedPolicy.All, MissedLimit = 100 });
+        tenant.Clock.Advance(TimeSpan.FromMinutes(10_030) + TimeSpan.FromSeconds(5));
+
+        while (await tenant.Store.Schedules.RunOnceAsync() is { } run && run.Fired + run.Missed > 0) ;
+
+        Assert.Equal(101, await alone.ScalarAsync<long>("select count(*) from flowstone.schedule_firings where outcome = 'FIRED'"));   // and the one that is due just now
+        Assert.Equal(10_030, await alone.ScalarAsync<long>("select sum(due_times) from flowstone.schedule_firings"));
+        Assert.Equal($"{(10_030 - 101 + 1) * 60} Fired", (await LedgerAsync(tenant, schedule)).First(entry => entry.EndsWith("Fired", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public async Task What_waits_for_one_with_more_jitter_is_not_missed()
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, new() { Name = "Jittery", IntervalSeconds = 60, JitterSeconds = 3_600, Missed = MissedPolicy.Skip });
+        for (var second = 0; second < 3 * 3_600; second += 50)
+        {
+            tenant.Clock.Advance(TimeSpan.FromSeconds(50));
+            await tenant.Store.Schedules.RunOnceAsync();
+        }
+        Assert.Equal(0, await alone.ScalarAsync<long>("select count(*) from flowstone.schedule_firings where outcome <> 'FIRED'"));
+        Assert.InRange((await LedgerAsync(tenant, schedule)).Count, 100, 180);
+    }
+
+    [Fact]
+    public async Task However_much_is_due_a_transaction_starts_a_few_hundred_executions_and_the_next_goes_on()
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        for (var i = 0; i < 3; i++)
+            await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { Missed = MissedPolicy.All, MissedLimit = 1_000 });
+        tenant.Clock.Advance(TimeSpan.FromMinutes(700));
+
+        var runs = new List<int>();
+        while (await tenant.Store.Schedules.RunOnceAsync() is { Fired: > 0 } run)
+            runs.Add(run.Fired);
+
+        Assert.Equal(2_100, runs.Sum());
+        Assert.All(runs, fired => Assert.InRange(fired, 1, 500));
+        Assert.Equal(2_100, await alone.ScalarAsync<long>("select count(distinct (schedule_id, due_at)) from flowstone.schedule_firings where outcome = 'FIRED'"));
+    }
+
+    [Fact]
+    public async Task Inputs_are_held_in_memory_up_to_some_megabytes_at_once()
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        var input = JsonSerializer.SerializeToElement(new string('x', 1_000_000));
+        await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { Missed = MissedPolicy.All, Input = input });
+        tenant.Clock.Advance(TimeSpan.FromMinutes(40));
+        Assert.Equal(17, (await tenant.Store.Schedules.RunOnceAsync()).Fired);
+        Assert.Equal(17, (await tenant.Store.Schedules.RunOnceAsync()).Fired);
+        Assert.Equal(6, (await tenant.Store.Schedules.RunOnceAsync()).Fired);
+    }
+
+    [Fact]
+    public async Task A_change_of_something_else_leaves_what_is_due()
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute);
+        tenant.Clock.Advance(TimeSpan.FromSeconds(60.5));
+        var renamed = await tenant.Scope.Schedules.UpdateAsync(schedule.Id, EveryMinute with { Name = "Renamed", StartsAt = schedule.StartsAt });
+        Assert.Equal(schedule.NextDueAt, renamed.NextDueAt);
+        Assert.Equal(1, (await tenant.Store.Schedules.RunOnceAsync()).Fired);
+        Assert.Equal(schedule.StartsAt.AddSeconds(90), (await tenant.Scope.Schedules.UpdateAsync(schedule.Id, EveryMinute with { IntervalSeconds = 90, StartsAt = schedule.StartsAt })).NextDueAt);
+        Assert.Equal(["60 Fired"], await LedgerAsync(tenant, schedule));
+    }
+
+    [Fact]
+    public async Task Resumed_while_somebody_changes_it_it_is_due_as_the_change_says()
+    {
+        var (alone, tenant, workflow) = await AloneAsync();
+        var schedule = await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { Active = false });
+        await using var connection = new Npgsql.NpgsqlConnection(alone.SuperuserConnectionString());
+        await connection.OpenAsync();
+        await using var transaction = await connection.BeginTransactionAsync();
+        await using var change = new Npgsql.NpgsqlCommand($"update flowstone.schedules set interval_seconds = 7200, updated_at = updated_at + interval '1 second' where id = '{schedule.Id}'", connection, transaction);
+        await change.ExecuteNonQueryAsync();
+        var resumed = Task.Run(() => tenant.Scope.Schedules.ResumeAsync(schedule.Id));
+        while (await alone.ScalarAsync<long>($"select count(*) from pg_stat_activity where pg_blocking_pids(pid) = array[{connection.ProcessID}]") == 0)
+            await Task.Yield();
+        await transaction.CommitAsync();
+
+        Assert.Equal((true, schedule.StartsAt.AddSeconds(7200)), (await resumed) is var now ? (now.Active, now.NextDueAt!.Value) : default);
+        Assert.Equal(await resumed, await tenant.Scope.Schedules.FindAsync(schedule.Id));
+    }
+
+    [Fact]
+    public async Task One_that_has_ended_comes_with_an_import_and_never_fires()
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        await tenant.Scope.Schedules.CreateAsync(workflow.Id, EveryMinute with { EndsAt = tenant.Clock.Now().AddMinutes(5) });
+        tenant.Clock.Advance(TimeSpan.FromHours(1));
+        using var document = new MemoryStream();
+        await tenant.Scope.Transfer.ExportAsync(workflow.Id, document);
+
+        Workflow imported = (await tenant.Scope.Transfer.ImportAsync(JsonElement.Parse(document.ToArray()))).Workflow;
+
+        var schedule = Assert.Single(await tenant.Scope.Schedules.ListAsync(imported.Id, null, 10));
+        Assert.Null((await tenant.Scope.Schedules.ResumeAsync(schedule.Id)).NextDueAt);
+    }
+
+    [Fact]
     public async Task What_is_no_schedule_is_refused_with_its_field()
     {
         var (_, tenant, workflow) = await AloneAsync();
@@ -250,6 +406,11 @@ public sealed class ScheduleTests(TestDatabase database)
             ("jitterSeconds", EveryMinute with { JitterSeconds = -1 }),
             ("missedLimit", EveryMinute with { MissedLimit = 0 }),
             ("endsAt", EveryMinute with { EndsAt = now }),
+            ("startsAt", EveryMinute with { StartsAt = DateTimeOffset.MaxValue }),
+            ("startsAt", new() { Name = "Early", Cron = "0 9 * * *", StartsAt = DateTimeOffset.MinValue }),
+            ("timeZone", EveryMinute with { TimeZone = null! }),
+            ("timeZone", EveryMinute with { TimeZone = "localtime" }),
+            ("timeZone", EveryMinute with { TimeZone = "right/Europe/Berlin" }),
             ("intervalSeconds", EveryMinute with { StartsAt = now.AddDays(-1), EndsAt = now.AddSeconds(-1) }),
             ("cron", new() { Name = "Never", Cron = "0 0 30 2 *" }),
             ("input", EveryMinute with { Input = JsonElement.Parse("\"\\u0000\"") }),
