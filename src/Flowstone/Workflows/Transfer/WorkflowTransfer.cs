@@ -113,14 +113,6 @@ public sealed class WorkflowTransfer
         }
         var shared = shares.Where(share => users.ContainsKey(share.User) && users[share.User] != access.Actor.UserId && !(share.ExpiresAt <= now)).ToList();
         notes.AddRange(shares.Where(share => !users.ContainsKey(share.User)).Select(share => $"It was shared with {share.User}, who is not here."));
-        var lasting = new List<(int Place, NewSchedule Schedule)>();
-        foreach (var (place, schedule) in read.Schedules.Index())
-        {
-            if (IsOver(schedule, place, now))
-                notes.Add($"Its schedule {schedule.Name} is over, and left out.");
-            else
-                lasting.Add((place, schedule));
-        }
 
         var workflow = await workflows.CreateAsync(past, id =>
         [
@@ -130,22 +122,19 @@ public sealed class WorkflowTransfer
              """,
              [P(id), P(shared.Select(share => users[share.User].Value).ToArray()), P(shared.Select(share => EnumText<ShareLevel>.Of(share.Level)).ToArray()),
               P(shared.Select(share => share.ExpiresAt).ToArray()), P(access.Actor.UserId), P(now)]),
-            .. lasting.Select(one => At(one.Place, () => schedules.Insert(id, one.Schedule with { Active = false }, now))),   // paused: what was copied is not to run twice
+            .. read.Schedules.Select((schedule, i) => Insert(id, schedule, i, now)),
         ], cancellationToken);
-        if (lasting.Exists(one => one.Schedule.Active))
+        if (read.Schedules.Any(schedule => schedule.Active))
             notes.Add("Its schedules are paused: resume them where they are to fire.");
         return new(workflow, notes);
     }
 
-    // What has reached its end is exported, too, and to make a schedule that is never due is refused.
-    static bool IsOver(NewSchedule schedule, int place, DateTimeOffset now)
-        => At(place, () => new DueTimes(schedule.Cron, schedule.IntervalSeconds, schedule.TimeZone, schedule.StartsAt?.ToUniversalTime() ?? now, schedule.EndsAt).Next(now) is null);
-
-    static T At<T>(int place, Func<T> check)
+    // Paused: what was copied is not to run twice.
+    (string Sql, Npgsql.NpgsqlParameter[] Parameters) Insert(Id<Workflow> workflow, NewSchedule schedule, int place, DateTimeOffset now)
     {
         try
         {
-            return check();
+            return schedules.Insert(workflow, schedule with { Active = false }, now);
         }
         catch (InvalidInputException error)
         {

@@ -436,8 +436,9 @@ public sealed class ScheduleTests(TestDatabase database)
         tenant.Clock.Advance(TimeSpan.FromSeconds(121));
         await tenant.Store.Schedules.RunOnceAsync();
 
-        Assert.Equal([schedules[2].Id, schedules[1].Id, schedules[0].Id], (await tenant.Scope.Schedules.ListAsync(before: null, 10)).Select(s => s.Id));
-        Assert.Equal(schedules[1].Id, Assert.Single(await tenant.Scope.Schedules.ListAsync(schedules[2].Id, 1)).Id);
+        var newest = schedules.Take(3).Select(s => s.Id).OrderDescending().ToList();
+        Assert.Equal(newest, (await tenant.Scope.Schedules.ListAsync(before: null, 10)).Select(s => s.Id));
+        Assert.Equal(newest[1], Assert.Single(await tenant.Scope.Schedules.ListAsync(newest[0], 1)).Id);
         Assert.Equal(schedules[1].Id, Assert.Single(await asUser.ListAsync(before: null, 10)).Id);   // to know of a workflow is not to see its executions
         var last = Assert.Single(await asUser.ListLastFiringsAsync(schedules.Select(s => s.Id)));
         Assert.Equal((schedules[1].Id, schedules[1].StartsAt.AddSeconds(120), FiringOutcome.Fired), (last.Key, last.Value.DueAt, last.Value.Outcome));

@@ -141,21 +141,6 @@ public sealed class TransferTests(TestDatabase database)
     }
 
     [Fact]
-    public async Task What_ended_here_does_not_keep_the_rest_from_coming()
-    {
-        var tenant = await database.NewTenantAsync();
-        var workflow = await tenant.CreateWorkflowAsync();
-        await tenant.Scope.Schedules.CreateAsync(workflow.Id, new() { Name = "Sale", Cron = "0 2 * * *", EndsAt = tenant.Clock.Now().AddDays(3) });
-        await tenant.Scope.Schedules.CreateAsync(workflow.Id, new() { Name = "Nightly", Cron = "0 2 * * *" });
-        tenant.Clock.Advance(TimeSpan.FromDays(4));
-
-        var (imported, notes) = await tenant.Scope.Transfer.ImportAsync(await ExportAsync(tenant, workflow.Id));
-
-        Assert.Equal(["Its schedule Sale is over, and left out.", "Its schedules are paused: resume them where they are to fire."], notes);
-        Assert.Equal("Nightly", Assert.Single(await tenant.Scope.Schedules.ListAsync(imported.Id, null, 10)).Name);
-    }
-
-    [Fact]
     public async Task A_key_that_may_write_shares_nothing_by_an_import()
     {
         var tenant = await database.NewTenantAsync();
