@@ -35,7 +35,7 @@ public sealed class N8nExporterTests(TestDatabase database) : IDisposable
     public async Task What_was_made_here_goes_to_files_of_its_names_and_a_part_of_its_id()
     {
         var tenant = await database.NewTenantAsync();
-        var names = new[] { "Orders, new!", "Orders, new!", "", "日本", "../../etc/passwd", new string('x', 255), "CON", ".hidden" };
+        var names = new[] { "Orders, new!", "Orders, new!", "!", "日本", "../../etc/passwd", new string('x', 255), "CON", ".hidden" };
         var ids = new List<string>();
         foreach (var name in names)
             ids.Add((await tenant.CreateWorkflowAsync(name)).Id.ToString()[^8..]);
