@@ -24,7 +24,11 @@ public sealed class TestDatabase : IAsyncLifetime
 
     public async ValueTask InitializeAsync()
     {
-        postgres = await Flowstone.EmbeddedPostgres.StartThrowAwayAsync(new Dictionary<string, string> { ["shared_preload_libraries"] = "pg_stat_statements" });   // CanaryTests
+        postgres = await Flowstone.EmbeddedPostgres.StartThrowAwayAsync(new Dictionary<string, string>
+        {
+            ["shared_preload_libraries"] = "pg_stat_statements",   // CanaryTests
+            ["max_connections"] = "500",                           // a machine of many cores runs many tests at once, and some have a pool of their own
+        });
         await ExecuteAsync("postgres", $"create database {Template}");
         await new DatabaseInstaller(SuperuserConnectionString(Template)).RunAsync();
         await ExecuteAsync("postgres", $"create database {name} template {Template}");
@@ -38,7 +42,7 @@ public sealed class TestDatabase : IAsyncLifetime
         await postgres.DisposeAsync();
     }
 
-    public string AppConnectionString(string? database = null) => postgres.ConnectionString(database ?? name, TenantPolicies.Login);
+    public string AppConnectionString(string? database = null) => postgres.ConnectionString(database ?? name, TenantPolicies.Login) + ";Connection Idle Lifetime=10;Connection Pruning Interval=5";   // pools outlive their tests
 
     public string SuperuserConnectionString(string? database = null) => postgres.ConnectionString(database ?? name) + ";Pooling=false";
 

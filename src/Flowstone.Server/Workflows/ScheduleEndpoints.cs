@@ -51,7 +51,7 @@ static class ScheduleEndpoints
     static async Task<Ok<Schedule>> Get(Id<Schedule> id, TenantScope tenant, CancellationToken cancellationToken)
         => TypedResults.Ok(await tenant.Schedules.FindAsync(id, cancellationToken) ?? throw new NotFoundException("Schedule", id));
 
-    /// <summary>Replaces the schedule; its ledger stays. It is due next at the first time from now.</summary>
+    /// <summary>Replaces the schedule; its ledger stays. If it is due at other times now, the next is the first one from now.</summary>
     static async Task<Ok<Schedule>> Update(Id<Schedule> id, NewSchedule request, TenantScope tenant, CancellationToken cancellationToken)
         => TypedResults.Ok(await tenant.Schedules.UpdateAsync(id, request, cancellationToken));
 

@@ -88,6 +88,7 @@ public sealed class DatabaseInstaller(string connectionString)
 
     /// <returns>The migrations that were applied now.</returns>
     /// <exception cref="UnavailableException">The database cannot be reached.</exception>
+    /// <exception cref="InvalidInputException">The database's encoding is not UTF8.</exception>
     public async Task<IReadOnlyList<string>> RunAsync(CancellationToken cancellationToken = default)
     {
         try
@@ -95,6 +96,8 @@ public sealed class DatabaseInstaller(string connectionString)
             // Not pooled: the role, the time-out and the lock end with the session. Without a limit: an index on many rows takes its time.
             await using var connection = new NpgsqlConnection(new NpgsqlConnectionStringBuilder(connectionString) { Pooling = false, CommandTimeout = 0 }.ConnectionString);
             await connection.OpenAsync(cancellationToken);
+            if (connection.PostgresParameters["server_encoding"] is var encoding and not "UTF8")
+                throw new InvalidInputException("database", $"has the encoding {encoding}, which cannot store everything that people write. Make one with: create database … encoding 'UTF8' template template0");
             await RunSqlAsync($"select pg_advisory_lock({LockKey})");
             await RunSqlAsync(CreateRoles);
             await RunSqlAsync($"set role {TenantPolicies.OwnerRole}");

@@ -38,4 +38,14 @@ public sealed class DatabaseTests(TestDatabase database)
 
         static Statement Copy(Statement statement) => new(statement.Text, [.. statement.Parameters.Select(p => p.Clone())]);
     }
+
+    [Fact]
+    public async Task A_database_that_cannot_store_every_character_is_refused()
+    {
+        await database.ExecuteAsync("postgres", "create database latin encoding 'LATIN1' locale 'C' template template0");
+
+        var refused = await Assert.ThrowsAsync<InvalidInputException>(() => new DatabaseInstaller(database.SuperuserConnectionString("latin")).RunAsync());
+
+        Assert.Contains("LATIN1", refused.Errors[0].Message, StringComparison.Ordinal);
+    }
 }

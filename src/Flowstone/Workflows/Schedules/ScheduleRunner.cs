@@ -29,7 +29,7 @@ public sealed class ScheduleRunner
     const int DueTimesAtOnce = 10_000, MostEntries = 1_000;
 
     /// <summary>When a transaction has enough; what else is due is the next one's.</summary>
-    const int EnoughStarts = 500, EnoughEntries = 2_000, EnoughInput = 16 * 1024 * 1024;
+    const int EnoughStarts = 500, EnoughEntries = 2_000, EnoughDueTimes = 50_000, EnoughInput = 16 * 1024 * 1024;
 
     const int SchedulesAtOnce = 200;
 
@@ -142,7 +142,10 @@ public sealed class ScheduleRunner
         public List<NewExecution> Starts { get; } = [];
         long input;
 
-        public bool IsFull => Starts.Count >= EnoughStarts || Entries.Count >= EnoughEntries || input >= EnoughInput;
+        /// <summary>Those that were looked at.</summary>
+        public int DueTimes { get; set; }
+
+        public bool IsFull => Starts.Count >= EnoughStarts || Entries.Count >= EnoughEntries || DueTimes >= EnoughDueTimes || input >= EnoughInput;
 
         public void Fire(Entry entry)
         {
@@ -322,6 +325,7 @@ public sealed class ScheduleRunner
             others.RemoveRange(0, many);
         }
         pass.Entries.AddRange(others);
+        pass.DueTimes += due.Count;
         return time;
 
         DateTimeOffset FireAt(DateTimeOffset at) => at + DueTimes.Jitter(schedule.Id, at, schedule.JitterSeconds);

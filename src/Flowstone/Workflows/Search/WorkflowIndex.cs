@@ -43,7 +43,7 @@ public sealed class WorkflowIndex
             on conflict (tenant_id, kind, value, workflow_id) do update set node_ids = excluded.node_ids where r.node_ids <> excluded.node_ids
             """;
         const string Describe = $"""
-            insert into flowstone.workflow_texts as t (tenant_id, workflow_id, name, labels, words) select $1, $2, $4, $5, $6 where {Newest}
+            insert into flowstone.workflow_texts as t (tenant_id, workflow_id, name, labels, words) select $1, $2, normalize($4, nfkc), normalize($5, nfkc), normalize($6, nfkc) where {Newest}
             on conflict (tenant_id, workflow_id) do update set name = excluded.name, labels = excluded.labels, words = excluded.words
              where (t.name, t.labels, t.words) is distinct from (excluded.name, excluded.labels, excluded.words)
             """;

@@ -65,7 +65,7 @@ public sealed partial class WorkflowRepository
         var patterns = WorkflowSearch.Patterns(text);
         if (patterns.Length == 0 || await access.ReachAsync(next: 14, cancellationToken) is not { } reach)
             return null;
-        var sql = $"flowstone.find_workflows($1, $2, {reach.Sql}, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) f";
+        var sql = $"flowstone.find_workflows($1, array(select normalize(p, nfkc) from unnest($2) p), {reach.Sql}, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) f";
         return (sql,
         [
             P(patterns), P(filter.Status is { } status ? EnumText<WorkflowStatus>.Of(status) : null), P(filter.Visibility is { } visibility ? EnumText<Visibility>.Of(visibility) : null),

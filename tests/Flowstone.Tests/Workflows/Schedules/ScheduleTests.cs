@@ -333,6 +333,17 @@ public sealed class ScheduleTests(TestDatabase database)
     }
 
     [Fact]
+    public async Task Of_very_many_due_times_a_transaction_looks_at_some_tens_of_thousands()
+    {
+        var (_, tenant, workflow) = await AloneAsync();
+        for (var i = 0; i < 7; i++)
+            await tenant.Scope.Schedules.CreateAsync(workflow.Id, new() { Name = "Every second", IntervalSeconds = 1, Missed = MissedPolicy.Skip });
+        tenant.Clock.Advance(TimeSpan.FromHours(5));
+
+        Assert.Equal(new ScheduleRun(0, 50_000, 0, null), await tenant.Store.Schedules.RunOnceAsync());
+    }
+
+    [Fact]
     public async Task Inputs_are_held_in_memory_up_to_some_megabytes_at_once()
     {
         var (_, tenant, workflow) = await AloneAsync();

@@ -24,7 +24,13 @@ public sealed class WorkflowSearchTests(TestDatabase database)
     [InlineData("httprequest")]
     [InlineData("n8n")]
     [InlineData("post channel")]
+    [InlineData("u\u0308berweisung")]
     [InlineData("日本")]
+    [InlineData("café")]
+    [InlineData("cafe\u0301")]
+    [InlineData("ｃａｆé")]
+    [InlineData("οδοσ")]
+    [InlineData("ΟΔΟΣ")]
     [InlineData("100 orders % _")]
     public async Task Words_are_found_in_any_order_as_parts_of_words(string search) => Assert.Single(await FindAsync(await OneAsync(), search));
 
@@ -40,7 +46,7 @@ public sealed class WorkflowSearchTests(TestDatabase database)
     async Task<TestTenant> OneAsync()
     {
         var tenant = await database.NewTenantAsync();
-        await CreateAsync(tenant.Scope, "Sync 100% of the orders", ["NYC", "a'b"], "Nightly. Überweisung inbegriffen, 日本.", ("Post to channel", "n8n-nodes-base.slack"), ("Get", "n8n-nodes-base.httpRequest"));
+        await CreateAsync(tenant.Scope, "Sync 100% of the orders", ["NYC", "a'b"], "Nightly. Überweisung inbegriffen, 日本. Cafe\u0301 οδος", ("Post to channel", "n8n-nodes-base.slack"), ("Get", "n8n-nodes-base.httpRequest"));
         await CreateAsync(tenant.Scope, "Something else", [], null);
         return tenant;
     }

@@ -194,6 +194,21 @@ public sealed class TransferTests(TestDatabase database)
         Assert.Equal(1, await tenant.Scope.Workflows.CountAsync());
     }
 
+    [Theory]
+    [InlineData("schedules", """{"name":"A","cron":"0 2 * * *"}""")]
+    [InlineData("credentials", """{"id":"a","name":"A","type":"CUSTOM"}""")]
+    public async Task A_document_with_more_of_them_than_anybody_has_is_refused(string field, string item)
+    {
+        var tenant = await database.NewTenantAsync();
+        var document = JsonNode.Parse((await ExportAsync(tenant, (await tenant.CreateWorkflowAsync()).Id)).GetRawText())!;
+        document[field] = JsonNode.Parse($"[{string.Join(',', Enumerable.Repeat(item, 1_001))}]");
+
+        var refused = await Assert.ThrowsAsync<InvalidInputException>(() => tenant.Scope.Transfer.ImportAsync(N8nDocuments.Parse(document.ToJsonString())));
+
+        Assert.Equal(field, refused.Errors[0].Field);
+        Assert.Equal(1, await tenant.Scope.Workflows.CountAsync());
+    }
+
     public static TheoryData<string, string, string?> Damages => new()
     {
         { "checksum", "workflow.name", "\"Another\"" },
