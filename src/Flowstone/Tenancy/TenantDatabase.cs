@@ -55,11 +55,18 @@ sealed class TenantDatabase(Database database, Id<Tenant> tenantId)
     }
 
     /// <summary>For lists and searches of big tables: planned for the values at hand, by key and index.</summary>
-    public async Task<List<T>> SearchAsync<T>(string sql, NpgsqlParameter[] parameters, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken)
+    public Task<List<T>> SearchAsync<T>(string sql, NpgsqlParameter[] parameters, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken)
+        => QueryAsync(Database.ForSearch, sql, parameters, read, cancellationToken);
+
+    /// <summary>For lists that are a walk along one key whatever is asked for: planned once. To plan such a statement takes longer than to run it.</summary>
+    public Task<List<T>> WalkAsync<T>(string sql, NpgsqlParameter[] parameters, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken)
+        => QueryAsync(Database.ByKeyOnly, sql, parameters, read, cancellationToken);
+
+    async Task<List<T>> QueryAsync<T>(string planning, string sql, NpgsqlParameter[] parameters, Func<NpgsqlDataReader, T> read, CancellationToken cancellationToken)
     {
         var rows = new List<T>();
         var settings = true;   // their row comes first
-        await database.TransactAsync(tenants, [new(Database.ForSearch), WithTenant(sql, parameters)], row =>
+        await database.TransactAsync(tenants, [new(planning), WithTenant(sql, parameters)], row =>
         {
             if (!settings)
                 rows.Add(read(row));

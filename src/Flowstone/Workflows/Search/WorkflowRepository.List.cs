@@ -44,7 +44,7 @@ public sealed partial class WorkflowRepository
     async Task<List<ListedWorkflow>> TaggedAsync(WorkflowSearch search, string tags, string before, CancellationToken cancellationToken)
     {
         var reach = await access.RowsAsync(search.Next, cancellationToken);
-        return await database.SearchAsync($"""
+        return await database.WalkAsync($"""
             select {WorkflowRow.Columns} from (
                 select distinct p.id from unnest({tags}) tag (value) cross join lateral ({Users(reach, "'TAG'", "tag.value", before, search.UntaggedFilters, search.Limit)}) p order by p.id desc limit {search.Limit}) p
               join flowstone.workflows w on w.id = p.id where w.tenant_id = $1 {search.End}

@@ -16,7 +16,7 @@ public sealed partial class WorkflowRepository
     {
         Text.Require("value", value, int.MaxValue);
         var reach = await access.RowsAsync(next: 6, cancellationToken);
-        return await database.SearchAsync($"""
+        return await database.WalkAsync($"""
             select page.id, page.name, n.node_ids from ({Users(reach, "$2", "$3", "$4", conditions: "", "$5")}) page
               cross join lateral (
                 select r.node_ids from flowstone.workflow_references r where r.tenant_id = $1 and r.kind = $2 and r.value = $3 and r.workflow_id = page.id offset 0) n
@@ -32,10 +32,11 @@ public sealed partial class WorkflowRepository
     {
         // From the references, also where nearly all workflows have one: they come in order, and the page is soon full. Until it is, their key is enough.
         var many = reach.Few is null ? "" : " and f.ids is null";
+        var below = $"case when {before} is null then 'ffffffff-ffff-ffff-ffff-ffffffffffff' else {before} end";   // coalesce is nothing that may use an index behind a policy
         var walk = $"""
             select w.id, w.name from flowstone.workflow_references r cross join lateral (
                    select w.id, w.name from flowstone.workflows w where w.tenant_id = $1 and w.id = r.workflow_id and w.deleted_at is null{conditions}{reach.Sql} offset 0) w
-             where r.tenant_id = $1 and r.kind = {kind} and r.value = {value} and r.workflow_id < coalesce({before}, 'ffffffff-ffff-ffff-ffff-ffffffffffff'){many}
+             where r.tenant_id = $1 and r.kind = {kind} and r.value = {value} and r.workflow_id < {below}{many}
              order by r.workflow_id desc limit {limit}
             """;
 
@@ -45,7 +46,7 @@ public sealed partial class WorkflowRepository
                 (select w.id, w.name from (select distinct a.id from unnest(f.ids) a (id) order by a.id desc offset 0) a
                    cross join lateral (select r.workflow_id from flowstone.workflow_references r where r.tenant_id = $1 and r.kind = {kind} and r.value = {value} and r.workflow_id = a.id offset 0) r
                    cross join lateral (select w.id, w.name from flowstone.workflows w where w.tenant_id = $1 and w.id = r.workflow_id and w.deleted_at is null{conditions} offset 0) w
-                  where a.id < coalesce({before}, 'ffffffff-ffff-ffff-ffff-ffffffffffff') order by a.id desc limit {limit})
+                  where a.id < {below} order by a.id desc limit {limit})
                 union all ({walk})) p
             """;
     }
