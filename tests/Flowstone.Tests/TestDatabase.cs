@@ -58,7 +58,6 @@ public sealed class TestDatabase : IAsyncLifetime
     {
         var copy = $"copy_{Interlocked.Increment(ref copies)}";
         await ExecuteAsync("postgres", $"create database {copy} template {Template}");
-        await new DatabaseInstaller(SuperuserConnectionString(copy)).RunAsync();
         return copy;
     }
 

@@ -225,7 +225,8 @@ sealed class Campaign(CampaignOptions options)
     {
         await using var worker = WorkerProcess.Start(settings, writes);
         await Task.WhenAny(worker.Working, until);
-        for (var waiting = new Stopwatch(); !until.IsCompleted || (writes.Count('R') + writes.Count('L') < LateWrites && waiting.Elapsed < noProgress);)
+        var enough = options.Break is Sabotage.Transaction or Sabotage.Journal ? 0 : LateWrites;   // those are found without
+        for (var waiting = new Stopwatch(); !until.IsCompleted || (writes.Count('R') + writes.Count('L') < enough && waiting.Elapsed < noProgress);)
         {
             if (until.IsCompleted)
                 waiting.Start();
