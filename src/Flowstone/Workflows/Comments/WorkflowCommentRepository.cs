@@ -57,7 +57,7 @@ public sealed class WorkflowCommentRepository
             select {Columns}, c.node_id is not null and not exists (
                        select from flowstone.workflow_references r where r.tenant_id = $1 and r.workflow_id = $2 and r.kind = 'NODE_TYPE' and c.node_id = any(r.node_ids))
               from flowstone.workflow_comments c
-             where c.tenant_id = $1 and c.workflow_id = $2 and c.id < coalesce($3, 'ffffffff-ffff-ffff-ffff-ffffffffffff') and ($4 is null or c.node_id = $4) and ($5 is null or (c.resolved_at is not null) = $5)
+             where c.tenant_id = $1 and c.workflow_id = $2 and c.id < case when $3 is null then 'ffffffff-ffff-ffff-ffff-ffffffffffff' else $3 end and ($4 is null or c.node_id = $4) and ($5 is null or (c.resolved_at is not null) = $5)
              order by c.id desc limit $6
             """;
         return await database.SearchAsync(List, [P(workflow), P(before), P(filter.NodeId), P(filter.Resolved), P(limit)], row => new ListedComment(Read(row), row.GetBoolean(13)), cancellationToken);

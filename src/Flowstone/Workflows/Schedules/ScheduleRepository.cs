@@ -116,7 +116,7 @@ public sealed class ScheduleRepository
         var reach = await access.ExecutionFilterAsync(AccessLevel.Read, "s.workflow_id", next: 4, cancellationToken);
         var ids = await database.SearchAsync($"""
             select s.id from flowstone.schedules s join flowstone.workflows w on w.tenant_id = s.tenant_id and w.id = s.workflow_id
-             where s.tenant_id = $1 and w.tenant_id = $1 and w.deleted_at is null and s.id < coalesce($2, 'ffffffff-ffff-ffff-ffff-ffffffffffff'){reach.Sql} order by s.id desc limit $3
+             where s.tenant_id = $1 and w.tenant_id = $1 and w.deleted_at is null and s.id < case when $2 is null then 'ffffffff-ffff-ffff-ffff-ffffffffffff' else $2 end{reach.Sql} order by s.id desc limit $3
             """, [P(before), P(limit), .. reach.Parameters], row => new Id<Schedule>(row.GetGuid(0)), cancellationToken);
         return ids.Count == 0 ? [] : await database.ReadAsync(db => db.Set<Schedule>().Where(s => ids.Contains(s.Id)).OrderByDescending(s => s.Id).ToListAsync(cancellationToken));
     }
